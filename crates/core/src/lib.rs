@@ -1,0 +1,13 @@
+//! The pure part of the image update operator: bytes and values in, values out.
+//!
+//! Nothing here reads a clock, an environment variable, a socket or a file, and nothing spawns.
+//! `now` is an argument. The operator's crate gathers inputs, calls this crate to decide, and
+//! writes the result.
+
+pub mod image;
+pub mod policy;
+pub mod remote;
+pub mod target;
+pub mod version;
+pub mod wire;
+pub mod yaml;

@@ -1,0 +1,9 @@
+//! Real servers on loopback for the tests: nothing here knows the product's code.
+
+pub mod apiserver;
+pub mod faulty_registry;
+pub mod git_server;
+pub mod process;
+pub mod registry;
+pub mod stack;
+pub mod tls;
