@@ -1,1 +1,62 @@
-//! (to be written)
+//! Which tag should run: policies, and the selection they describe.
+//!
+//! [`select`] looks at a policy, the current tag and the tags there are, and gives a [`Decision`]
+//! that says why each other tag lost. It reads no clock and asks no registry: what needs more
+//! facts than a [`Candidate`](crate::image::Candidate) has (platforms, ages) is for the caller,
+//! who goes down [`ranked`] or selects again with [`select_except`].
+
+mod allow_tags;
+mod decision;
+mod extract;
+mod filter;
+mod glob;
+mod key;
+mod numerical;
+mod regexp;
+mod selection;
+mod strategy;
+
+use std::collections::BTreeSet;
+
+pub use allow_tags::{AllowTagsError, parse_allow_tags};
+pub use decision::{Decision, Reason, Rejection, Rule};
+pub use extract::{Extract, ExtractError};
+pub use filter::{Filter, Pattern, PatternError};
+pub use glob::{Glob, GlobError};
+pub use regexp::{Regexp, RegexpError};
+pub use selection::{ranked, select, select_except};
+pub use strategy::{Order, Strategy, StrategyError, StrategyName, StrategyNameError};
+
+use crate::image::Tag;
+
+/// Which of a repository's tags should run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// What makes one tag better than another.
+    pub strategy: Strategy,
+    /// Which tags the strategy gets to see, and as what.
+    pub filter: Filter,
+    /// Whether a tag may be selected that the strategy puts below the current one.
+    pub allow_downgrade: bool,
+    /// The one tag to use. It goes before the filter, the strategy, `skip` and `allow_downgrade`,
+    /// but it must exist.
+    pub pin: Option<Tag>,
+    /// Tags never to use.
+    pub skip: BTreeSet<Tag>,
+}
+
+impl Policy {
+    /// A policy that sees every tag, goes up only and pins nothing.
+    pub fn new(strategy: Strategy) -> Self {
+        Self {
+            strategy,
+            filter: Filter::default(),
+            allow_downgrade: false,
+            pin: None,
+            skip: BTreeSet::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
