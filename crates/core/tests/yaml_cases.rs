@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use image_update_core::target::{EditError, kustomization};
+use image_update_core::target::{EditError, helm_values, kustomization};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -47,6 +47,30 @@ struct KustomizationEdit {
     new_name: Option<String>,
     new_tag: Option<String>,
     digest: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HelmValuesEdit {
+    path: String,
+    value: String,
+}
+
+#[test]
+fn every_helm_values_case_gives_its_bytes() {
+    check_all("helmvalues", 161, |file, edits| {
+        let edits = edits
+            .iter()
+            .map(|edit: &HelmValuesEdit| {
+                let path = edit.path.parse().map_err(EditError::Yaml)?;
+                Ok(helm_values::ValueEdit {
+                    path,
+                    value: edit.value.clone(),
+                })
+            })
+            .collect::<Result<Vec<_>, EditError>>()?;
+        helm_values::edit(file, &edits)
+    });
 }
 
 #[test]

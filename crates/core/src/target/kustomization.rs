@@ -5,8 +5,9 @@
 
 use std::fmt;
 
+use super::image::same_image;
 use super::list::{self, List, Place};
-use super::{EditError, refuse_several_documents, same_image, settle};
+use super::{EditError, refuse_several_documents, settle};
 use crate::yaml::{self, Entry as Found, Excerpt, NodeId, Step, Stream, Value};
 
 /// Names kustomize reads a kustomization from, in its order:

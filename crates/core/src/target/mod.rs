@@ -5,10 +5,14 @@
 //! to do; so doing it twice is doing it once, by construction, and that is checked each time.
 //! Nothing here selects an image, and nothing reads or writes a file.
 
+pub mod helm_values;
+mod image;
 pub mod kustomization;
 mod list;
 
 use std::fmt;
+
+pub use image::Image;
 
 use crate::yaml::{self, Excerpt, Position, Step, Stream};
 
@@ -26,6 +30,15 @@ pub enum EditError {
     /// A format of one document, and a file of several.
     #[error("the file has more than one document, the second at {second}; its reader takes one")]
     SeveralDocuments {
+        /// Where the second begins.
+        second: Position,
+    },
+
+    /// The first document is empty, and there are more: Helm reads the first.
+    #[error(
+        "the first document is empty and another begins at {second}; Helm reads only the first"
+    )]
+    EmptyFirstDocument {
         /// Where the second begins.
         second: Position,
     },
@@ -117,25 +130,4 @@ fn refuse_several_documents(stream: &Stream) -> Result<(), EditError> {
         }),
         None => Ok(()),
     }
-}
-
-/// Whether two repository names are one image: Docker Hub has several spellings of each.
-// To be replaced by `image::Repository` once both are on one branch.
-fn same_image(first: &str, second: &str) -> bool {
-    normal_name(first) == normal_name(second)
-}
-
-fn normal_name(name: &str) -> (&str, String) {
-    const DOCKER_HUB: &str = "docker.io";
-    let (registry, path) = match name.split_once('/') {
-        Some(("docker.io" | "index.docker.io" | "registry-1.docker.io", path)) => {
-            (DOCKER_HUB, path)
-        }
-        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
-        _ => (DOCKER_HUB, name),
-    };
-    if registry == DOCKER_HUB && !path.contains('/') {
-        return (registry, format!("library/{path}"));
-    }
-    (registry, path.to_owned())
 }

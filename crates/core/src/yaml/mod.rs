@@ -19,6 +19,7 @@ mod remove;
 mod render;
 mod replace;
 mod scalar;
+mod shared;
 mod verify;
 
 pub use document::MAX_FILE_BYTES;
@@ -27,6 +28,7 @@ pub use path::KeyPath;
 
 pub(crate) use document::{Kind, NodeId, Stream};
 pub(crate) use edit::Step;
-pub(crate) use mapping::{Entry, entries, lookup};
+pub(crate) use mapping::{Entry, lookup};
 pub(crate) use path::{Resolution, resolve};
 pub(crate) use render::Value;
+pub(crate) use shared::paths_to;

@@ -19,7 +19,7 @@ const MAX_SEGMENTS: usize = 16;
 pub struct KeyPath(Vec<Segment>);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Segment {
+pub(super) enum Segment {
     Key(String),
     Index(usize),
 }
@@ -32,6 +32,20 @@ impl KeyPath {
                 .map(|key| Segment::Key((*key).to_owned()))
                 .collect(),
         )
+    }
+
+    /// The keys of a path without an index.
+    pub(crate) fn keys(&self) -> Option<Vec<String>> {
+        let keys = self.0.iter().map(|segment| match segment {
+            Segment::Key(key) => Some(key.clone()),
+            Segment::Index(_) => None,
+        });
+        keys.collect()
+    }
+
+    /// The path of these segments; `None` for none.
+    pub(super) fn of_segments(segments: Vec<Segment>) -> Option<Self> {
+        (!segments.is_empty()).then_some(Self(segments))
     }
 }
 

@@ -9,7 +9,6 @@ use std::ops::Range;
 use super::document::{Kind, Node, NodeId, Stream};
 use super::edit::{Splice, Step};
 use super::render::Value;
-use super::scalar::{self, ScalarStyle};
 
 /// What a file says, without how it is written.
 #[derive(Debug, PartialEq, Eq)]
