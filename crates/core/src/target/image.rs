@@ -1,0 +1,141 @@
+//! Image references as far as files need them: split, spelled like what is there, put together.
+//!
+//! No validation: what is written was selected and checked before.
+
+use super::EditError;
+use crate::yaml::Excerpt;
+
+const DOCKER_HUB: &str = "docker.io";
+
+/// The image to write: a repository with a tag, a digest or both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The repository, with its registry unless that is Docker Hub.
+    pub name: String,
+    /// The tag.
+    pub tag: Option<String>,
+    /// The digest, as `sha256:…`.
+    pub digest: Option<String>,
+}
+
+impl Image {
+    /// Splits `name[:tag][@digest]`; the colon of a registry's port is no tag.
+    pub fn parse(reference: &str) -> Self {
+        let (name, version) = Self::split(reference);
+        let (tag, digest) = match version.split_once('@') {
+            Some((tag, digest)) => (tag, Some(digest)),
+            None => (version, None),
+        };
+        let tag = tag.strip_prefix(':');
+        Self {
+            name: name.to_owned(),
+            tag: tag.map(str::to_owned),
+            digest: digest.map(str::to_owned),
+        }
+    }
+
+    /// `name[:tag][@digest]`.
+    pub fn reference(&self) -> String {
+        let mut reference = self.name.clone();
+        if let Some(tag) = &self.tag {
+            reference = reference + ":" + tag;
+        }
+        if let Some(digest) = &self.digest {
+            reference = reference + "@" + digest;
+        }
+        reference
+    }
+
+    /// What goes into a value for the tag: `tag[@digest]`.
+    ///
+    /// A digest alone becomes `latest@digest`, as argocd-image-updater writes it: charts put a
+    /// colon before the value, and the digest decides what is pulled.
+    pub fn version(&self) -> Option<String> {
+        match (&self.tag, &self.digest) {
+            (Some(tag), Some(digest)) => Some(format!("{tag}@{digest}")),
+            (Some(tag), None) => Some(tag.clone()),
+            (None, Some(digest)) => Some(format!("latest@{digest}")),
+            (None, None) => None,
+        }
+    }
+
+    /// The repository of a reference, and the rest from its `:` or `@` on.
+    pub(super) fn split(reference: &str) -> (&str, &str) {
+        let digest = reference.find('@').unwrap_or(reference.len());
+        let path = reference[..digest].rfind('/').map_or(0, |slash| slash + 1);
+        let end = reference[path..digest]
+            .find(':')
+            .map_or(digest, |colon| path + colon);
+        reference.split_at(end)
+    }
+
+    /// This image, with the name spelled as `current` if that is the same repository.
+    pub(super) fn spelled_like(&self, current: &str) -> Self {
+        let name = if same_image(&self.name, current) {
+            current
+        } else {
+            &self.name
+        };
+        Self {
+            name: name.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// The name for a value that holds `current` now: without a registry if that has none.
+    pub(super) fn name_for_value(&self, current: &str) -> String {
+        if same_image(&self.name, current) {
+            return current.to_owned();
+        }
+        if registry(current).is_some() {
+            return self.name.clone();
+        }
+        match registry(&self.name) {
+            Some((_, path)) => path.to_owned(),
+            None => self.name.clone(),
+        }
+    }
+
+    /// Refuses an image with an empty name, tag or digest, or with neither tag nor digest.
+    pub(super) fn refuse_empty_values(&self) -> Result<(), EditError> {
+        let empty = |value: &Option<String>| value.as_deref() == Some("");
+        let field = if self.name.is_empty() {
+            "name"
+        } else if empty(&self.tag) || (self.tag.is_none() && self.digest.is_none()) {
+            "tag"
+        } else if empty(&self.digest) {
+            "digest"
+        } else {
+            return Ok(());
+        };
+        Err(EditError::EmptyValue {
+            field,
+            subject: Excerpt::new(&self.name),
+        })
+    }
+}
+
+/// Whether two repository names are one image: Docker Hub has several spellings of each.
+// To be replaced by `image::Repository` once both are on one branch.
+pub(super) fn same_image(first: &str, second: &str) -> bool {
+    normal_name(first) == normal_name(second)
+}
+
+fn normal_name(name: &str) -> (&str, String) {
+    let (registry, path) = match registry(name) {
+        Some(("index.docker.io" | "registry-1.docker.io", path)) => (DOCKER_HUB, path),
+        Some((registry, path)) => (registry, path),
+        None => (DOCKER_HUB, name),
+    };
+    if registry == DOCKER_HUB && !path.contains('/') {
+        return (registry, format!("library/{path}"));
+    }
+    (registry, path.to_owned())
+}
+
+/// The registry of a name and what follows; a first part without `.` or `:` is no registry:
+/// <https://github.com/distribution/reference/blob/v0.6.0/normalize.go#L143>
+fn registry(name: &str) -> Option<(&str, &str)> {
+    name.split_once('/')
+        .filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost")
+}

@@ -1,0 +1,164 @@
+//! A list of entries at a fixed place of a file, such as `helm.parameters`.
+//!
+//! The list is found or made; entries are told apart by one of their keys. What an entry says
+//! besides is for the formats to decide.
+
+use super::EditError;
+use crate::yaml::{self, Entry, Excerpt, Kind, NodeId, Step, Stream, Value};
+
+/// A list that is there.
+pub(super) struct List {
+    items: Vec<NodeId>,
+    sequence: NodeId,
+    /// An alias or merge key on the way to it: others share the list.
+    shared: Option<NodeId>,
+}
+
+/// A list, or the step that makes it.
+pub(super) enum Place {
+    There(List),
+    ToMake(Step),
+}
+
+/// Finds the list at `keys`; where it is missing, `first_item` says what it would begin with.
+pub(super) fn at(
+    stream: &Stream,
+    keys: &[&str],
+    first_item: impl Fn() -> Value,
+) -> Result<Place, EditError> {
+    let list = |keys: &[&str]| {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        Value::Sequence(vec![first_item()]).nested(&keys)
+    };
+    let path = || yaml::KeyPath::of_keys(keys);
+    let Some(mut node) = stream.first_root() else {
+        return Ok(Place::ToMake(Step::Start { value: list(keys) }));
+    };
+    let mut shared = None;
+    for (depth, key) in keys.iter().enumerate() {
+        shared = follow(stream, &mut node, shared);
+        if !matches!(stream.node(node).kind, Kind::Mapping { .. }) && !stream.is_null(node) {
+            return Err(yaml::Error::NotAMapping {
+                path: path(),
+                at: stream.place(node),
+            }
+            .into());
+        }
+        let missing = match yaml::lookup(stream, node, key)? {
+            Entry::Local { value, .. } => {
+                node = value;
+                continue;
+            }
+            Entry::Inherited { value } => {
+                shared = Some(node);
+                node = value;
+                continue;
+            }
+            Entry::Missing => &keys[depth..],
+        };
+        if let Some(shared) = shared {
+            return Err(yaml::Error::ThroughAlias {
+                at: stream.place(shared),
+            }
+            .into());
+        }
+        return Ok(Place::ToMake(if stream.is_null(node) {
+            Step::Fill {
+                null: node,
+                value: list(missing),
+            }
+        } else {
+            let key = (*key).to_owned();
+            Step::Insert {
+                mapping: node,
+                key,
+                value: list(&missing[1..]),
+            }
+        }));
+    }
+    shared = follow(stream, &mut node, shared);
+    match &stream.node(node).kind {
+        Kind::Sequence { items, .. } => Ok(Place::There(List {
+            items: items.clone(),
+            sequence: node,
+            shared,
+        })),
+        _ if stream.is_null(node) && shared.is_none() => Ok(Place::ToMake(Step::Fill {
+            null: node,
+            value: list(&[]),
+        })),
+        _ => Err(yaml::Error::NotASequence {
+            path: path(),
+            at: stream.place(node),
+        }
+        .into()),
+    }
+}
+
+/// Replaces an alias by what it stands for, and remembers it.
+fn follow(stream: &Stream, node: &mut NodeId, shared: Option<NodeId>) -> Option<NodeId> {
+    let target = stream.follow(*node);
+    let shared = if target == *node { shared } else { Some(*node) };
+    *node = target;
+    shared
+}
+
+impl List {
+    /// The items, aliases followed.
+    pub(super) fn items<'a>(&'a self, stream: &'a Stream) -> impl Iterator<Item = NodeId> + 'a {
+        self.items.iter().map(|item| stream.follow(*item))
+    }
+
+    /// The entry whose `key` matches; `name` is for the message about a second one.
+    pub(super) fn find(
+        &self,
+        stream: &Stream,
+        key: &str,
+        name: &str,
+        matches: impl Fn(&str) -> bool,
+    ) -> Result<Option<NodeId>, EditError> {
+        let mut found = None;
+        for item in self.items(stream) {
+            let value = yaml::lookup(stream, item, key)?.value();
+            if !value
+                .and_then(|value| stream.scalar(value))
+                .is_some_and(&matches)
+            {
+                continue;
+            }
+            unique(stream, &mut found, item, name)?;
+        }
+        Ok(found)
+    }
+
+    /// The step that adds an item.
+    pub(super) fn append(&self, stream: &Stream, item: Value) -> Result<Step, EditError> {
+        match self.shared {
+            Some(shared) => Err(yaml::Error::ThroughAlias {
+                at: stream.place(shared),
+            }
+            .into()),
+            None => Ok(Step::Append {
+                sequence: self.sequence,
+                item,
+            }),
+        }
+    }
+}
+
+/// Takes `item` as the one that was looked for; an error if there is one already.
+pub(super) fn unique(
+    stream: &Stream,
+    found: &mut Option<NodeId>,
+    item: NodeId,
+    name: &str,
+) -> Result<(), EditError> {
+    match found.replace(item) {
+        Some(first) => Err(EditError::DuplicateEntry {
+            name: Excerpt::new(name),
+            first: stream.place(first),
+            second: stream.place(item),
+        }),
+        None => Ok(()),
+    }
+}
