@@ -1,1 +1,16 @@
-//! (to be written)
+//! Where git content lives: the remote's address, a branch of it, a path in its tree.
+//!
+//! All three are parsed once, at the edge, so that nothing behind it can meet a credential in an
+//! address, a branch name git would refuse or a path that leaves the repository. Nothing here
+//! knows the git protocol or reaches for a network.
+
+pub mod address;
+pub mod branch;
+pub mod path;
+pub mod url;
+
+pub use self::{
+    branch::{BranchName, BranchNameError},
+    path::{RepoPath, RepoPathError},
+    url::{RemoteUrl, RemoteUrlError, Scheme},
+};

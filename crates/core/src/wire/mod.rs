@@ -1,1 +1,3 @@
-//! (to be written)
+//! What strangers send, read into types: no IO, no panic, everything bounded.
+
+pub mod report_status;

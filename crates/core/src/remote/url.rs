@@ -1,0 +1,298 @@
+//! The address of a git remote.
+//!
+//! Refuses what must not be in one: credentials, a query, an address of the link-local range.
+//! Whether plain `http` may be used is the caller's decision, not this type's.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use url::{Host, Url};
+
+use super::address::is_link_local;
+
+/// The address of a git remote, free of credentials: safe to log, to show and to commit.
+///
+/// Two spellings of one address (a trailing slash, an upper-case host, a default port) are equal.
+/// A trailing `.git` is kept, for servers differ on whether they want it.
+///
+/// # Examples
+///
+/// ```
+/// # use image_update_core::remote::RemoteUrl;
+/// let remote: RemoteUrl = "https://git.example/org/env.git/".parse()?;
+/// assert_eq!(remote.as_str(), "https://git.example/org/env.git");
+/// assert!("https://me:token@git.example/org/env.git".parse::<RemoteUrl>().is_err());
+/// # Ok::<(), image_update_core::remote::RemoteUrlError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RemoteUrl {
+    /// Holds neither user, password, query nor fragment, and its path ends with no slash.
+    url: Url,
+    scheme: Scheme,
+}
+
+/// How a remote is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// Smart HTTP over TLS.
+    Https,
+    /// Smart HTTP in the clear.
+    Http,
+}
+
+/// Why a text is not the address of a git remote. Never quotes the text: it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteUrlError {
+    /// Not a URL at all.
+    #[error("the address of the git remote is not a URL")]
+    Malformed(#[source] url::ParseError),
+    /// A URL, but not one that git content is fetched from.
+    #[error("the address of the git remote must start with https:// or http://")]
+    UnsupportedScheme,
+    /// `user:password@` in the address.
+    #[error(
+        "the address of the git remote holds a user name or password\n\
+         hint: remove it from the address and put it into the secret that `credentials` names"
+    )]
+    Userinfo,
+    /// `?…` or `#…` in the address.
+    #[error("the address of the git remote has a query or a fragment")]
+    QueryOrFragment,
+    /// No host, as in `https:///path`.
+    #[error("the address of the git remote has no host")]
+    NoHost,
+    /// No path: there is no repository at the root of a server.
+    #[error("the address of the git remote has no path")]
+    NoPath,
+    /// A link-local address, see [`is_link_local`].
+    #[error("the address of the git remote is link-local, which is never contacted")]
+    LinkLocal,
+}
+
+impl RemoteUrl {
+    /// The address as text, without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// How the remote is spoken to.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Host name or address; an IPv6 address stands in brackets.
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// The port, the scheme's own where none is written.
+    pub fn port(&self) -> Option<u16> {
+        self.url.port_or_known_default()
+    }
+
+    /// The path on the server, with its leading slash.
+    pub fn path(&self) -> &str {
+        self.url.path()
+    }
+}
+
+impl FromStr for RemoteUrl {
+    type Err = RemoteUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut url = Url::parse(text.trim()).map_err(|source| match source {
+            url::ParseError::EmptyHost => RemoteUrlError::NoHost,
+            other => RemoteUrlError::Malformed(other),
+        })?;
+        let scheme = match url.scheme() {
+            "https" => Scheme::Https,
+            "http" => Scheme::Http,
+            _ => return Err(RemoteUrlError::UnsupportedScheme),
+        };
+        // `https://@host/` has an empty user, which is still somebody's mistake.
+        if !url.username().is_empty() || url.password().is_some() || has_userinfo_mark(text) {
+            return Err(RemoteUrlError::Userinfo);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(RemoteUrlError::QueryOrFragment);
+        }
+        let address = match url.host() {
+            None => return Err(RemoteUrlError::NoHost),
+            Some(Host::Domain(_)) => None,
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        };
+        if address.is_some_and(is_link_local) {
+            return Err(RemoteUrlError::LinkLocal);
+        }
+
+        let path = url.path().trim_end_matches('/').to_owned();
+        if path.is_empty() {
+            return Err(RemoteUrlError::NoPath);
+        }
+        url.set_path(&path);
+        Ok(Self { url, scheme })
+    }
+}
+
+impl fmt::Display for RemoteUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RemoteUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RemoteUrl({self})")
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        })
+    }
+}
+
+/// Says whether the authority part of `text` holds an `@`.
+fn has_userinfo_mark(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(_, rest)| {
+        rest.split(['/', '\\', '?', '#'])
+            .next()
+            .is_some_and(|authority| authority.contains('@'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_address_are_equal() {
+        check(
+            "https://git.example/org/env.git",
+            Ok("https://git.example/org/env.git"),
+        );
+        check(
+            " https://git.example/org/env.git/ ",
+            Ok("https://git.example/org/env.git"),
+        );
+        check(
+            "HTTPS://GIT.example:443/org/env.git//",
+            Ok("https://git.example/org/env.git"),
+        );
+        check(
+            "https://git.example:8443/x",
+            Ok("https://git.example:8443/x"),
+        );
+        check("http://127.0.0.1:3000/x", Ok("http://127.0.0.1:3000/x"));
+    }
+
+    #[test]
+    fn credentials_are_refused() {
+        check(
+            "https://me:secret@git.example/x",
+            Err(RemoteUrlError::Userinfo),
+        );
+        check("https://me@git.example/x", Err(RemoteUrlError::Userinfo));
+        check(
+            "https://:secret@git.example/x",
+            Err(RemoteUrlError::Userinfo),
+        );
+        check("https://@git.example/x", Err(RemoteUrlError::Userinfo));
+        check("https://git.example/x@y", Ok("https://git.example/x@y"));
+    }
+
+    #[test]
+    fn other_schemes_are_refused() {
+        check(
+            "ftp://git.example/x",
+            Err(RemoteUrlError::UnsupportedScheme),
+        );
+        check("file:///etc/passwd", Err(RemoteUrlError::UnsupportedScheme));
+        check(
+            "git://git.example/x",
+            Err(RemoteUrlError::UnsupportedScheme),
+        );
+    }
+
+    #[test]
+    fn link_local_addresses_are_refused_however_they_are_written() {
+        check(
+            "http://169.254.169.254/latest",
+            Err(RemoteUrlError::LinkLocal),
+        );
+        check("http://2852039166/latest", Err(RemoteUrlError::LinkLocal));
+        check(
+            "http://0xa9.0xfe.0xa9.0xfe/latest",
+            Err(RemoteUrlError::LinkLocal),
+        );
+        check("http://[fe80::1]/x", Err(RemoteUrlError::LinkLocal));
+        check(
+            "http://[::ffff:169.254.169.254]/x",
+            Err(RemoteUrlError::LinkLocal),
+        );
+    }
+
+    #[test]
+    fn incomplete_addresses_are_refused() {
+        check("https://git.example", Err(RemoteUrlError::NoPath));
+        check("https://git.example/", Err(RemoteUrlError::NoPath));
+        check(
+            "https://git.example/x?a=b",
+            Err(RemoteUrlError::QueryOrFragment),
+        );
+        check(
+            "https://git.example/x#main",
+            Err(RemoteUrlError::QueryOrFragment),
+        );
+        check("https://", Err(RemoteUrlError::NoHost));
+        check(
+            "org/env",
+            Err(RemoteUrlError::Malformed(
+                url::ParseError::RelativeUrlWithoutBase,
+            )),
+        );
+    }
+
+    #[test]
+    fn parts_are_readable() {
+        let remote: RemoteUrl = "https://git.example/org/env"
+            .parse()
+            .expect("a valid address");
+        assert_eq!(remote.scheme(), Scheme::Https);
+        assert_eq!(remote.host(), "git.example");
+        assert_eq!(remote.port(), Some(443));
+        assert_eq!(remote.path(), "/org/env");
+    }
+
+    proptest! {
+        #[test]
+        fn printing_and_parsing_is_the_identity(text in "https?://[a-z]{1,9}(/[ -~]{1,9}){1,3}") {
+            if let Ok(remote) = text.parse::<RemoteUrl>() {
+                prop_assert_eq!(remote.to_string().parse::<RemoteUrl>(), Ok(remote));
+            }
+        }
+
+        #[test]
+        fn a_password_never_reaches_the_error(password in "[a-z]{12}") {
+            let text = format!("https://me:{password}@git.example/x");
+            let error = text.parse::<RemoteUrl>().expect_err("userinfo is refused");
+            let shown = format!("{error} {error:?}");
+            prop_assert!(!shown.contains(&password));
+        }
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, RemoteUrlError>) {
+        let actual = text.parse::<RemoteUrl>();
+        assert_eq!(
+            actual.as_ref().map(RemoteUrl::as_str),
+            expected.as_ref().copied(),
+            "{text}"
+        );
+    }
+}
