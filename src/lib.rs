@@ -5,6 +5,16 @@
 //!            │   ├─────────────────────► registry
 //!            │   └──► api ─────────► image_update_core
 //! ```
+//!
+//! An arrow means "knows". Adapters (`registry`, `git`) know the core and their protocol, never
+//! each other and never `api`. `docs/architecture.md` has the walk-through.
 
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod generate;
 pub mod git;
+pub mod hosts;
 pub mod registry;
+mod telemetry;
+pub mod tls;

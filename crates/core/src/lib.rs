@@ -4,9 +4,14 @@
 //! `now` is an argument. The operator's crate gathers inputs, calls this crate to decide, and
 //! writes the result.
 
+pub mod duration;
 pub mod image;
+pub mod latest;
+pub mod message;
+pub mod plan;
 pub mod policy;
 pub mod remote;
+pub mod schedule;
 pub mod target;
 pub mod version;
 pub mod wire;

@@ -1,0 +1,4 @@
+//! The kinds users write, and their translation into the core's types.
+
+pub mod v1alpha1;
+pub mod validate;

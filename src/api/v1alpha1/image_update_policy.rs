@@ -1,0 +1,373 @@
+//! The kind `ImageUpdatePolicy`: which tag should run, and where that is written.
+
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema repeats each type inside a function"
+)]
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::LocalObjectReference;
+use super::status::ImageUpdatePolicyStatus;
+
+/// Which tags of which images should run, and where that is written.
+#[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[kube(
+    group = "image-update.dev",
+    version = "v1alpha1",
+    kind = "ImageUpdatePolicy",
+    plural = "imageupdatepolicies",
+    namespaced,
+    status = "ImageUpdatePolicyStatus",
+    shortname = "iup",
+    category = "image-update",
+    derive = "PartialEq",
+    doc = "Chooses which tag of an image should run and writes it where the deployment reads it: git.",
+    printcolumn(
+        name = "Images",
+        type_ = "string",
+        json_path = ".status.summary.images"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message"
+    ),
+    printcolumn(
+        name = "Last Write",
+        type_ = "date",
+        json_path = ".status.lastWrite.time"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageUpdatePolicySpec {
+    /// Stops the policy while `true`: nothing is compared or written. Default `false`.
+    #[serde(default)]
+    pub suspend: bool,
+
+    /// How often the write target is compared when nothing else changed. Default `5m`, at least
+    /// `30s`. New tags of a watch are acted on at once, whatever stands here.
+    #[serde(default = "default_interval")]
+    #[schemars(length(max = 32), regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('30s')").message("interval is at least 30s; new tags are acted on at once whatever it is"))]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('168h')").message("interval is at most 168h; suspend the policy if it is not to act"))]
+    pub interval: String,
+
+    /// Decides and reports, and writes nothing. Default `false`.
+    #[serde(default)]
+    pub dry_run: bool,
+
+    /// The images, each with an alias of its own.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["alias"]))]
+    pub images: Vec<ImageSpec>,
+
+    /// Where the chosen tags are written.
+    pub write_back: WriteBackSpec,
+}
+
+/// One image and how its tag is chosen.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.watchRef) != has(self.image)").message("set exactly one of watchRef (an ImageWatch) and image (scanned without an object of its own)"))]
+#[serde(rename_all = "camelCase")]
+pub struct ImageSpec {
+    /// A short name for the image, used in status, events and commit messages. Example: `web`.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._/-]+$"))]
+    pub alias: String,
+
+    /// The ImageWatch whose tags are considered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_ref: Option<WatchReference>,
+
+    /// A repository to scan every two minutes, anonymously, without an ImageWatch of its own.
+    /// Example: `ghcr.io/stefanprodan/podinfo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = Rule::new("!self.contains('://') && !self.contains('@') && !self.matches('/[^/]*:[^/]*$') && !self.matches('^[^/]*:[^/]*$')").message("image is a repository without scheme, tag and digest, such as ghcr.io/org/app"))]
+    pub image: Option<String>,
+
+    /// How the tags are ordered; the best one is chosen.
+    pub strategy: StrategySpec,
+
+    /// Which tags are considered. Unset: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagRules>,
+
+    /// Whether the digest is written beside the tag. Default `Never`.
+    #[serde(default)]
+    pub digest_policy: DigestPolicy,
+
+    /// Lets a lower tag replace a higher one. Default `false`: a tag that vanished from the
+    /// registry or a list that was cut short never takes a deployment back.
+    #[serde(default)]
+    pub allow_downgrade: bool,
+
+    /// An exact tag: nothing else is considered while this is set. Default: unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub pin: Option<String>,
+
+    /// Tags never to use, spelled exactly. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    pub skip: Vec<String>,
+
+    /// How the image stands in a kustomization. Unset: under its own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kustomize: Option<KustomizeImage>,
+}
+
+/// An ImageWatch of this namespace, or of another one that grants access.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchReference {
+    /// Name of the ImageWatch.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+
+    /// Its namespace, whose `accessFrom` must select this policy's. Default: this namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+}
+
+/// How tags are ordered: exactly one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("[has(self.semver), has(self.alphabetical), has(self.numerical), has(self.digest)].filter(set, set).size() == 1").message("set exactly one strategy: semver, alphabetical, numerical or digest"))]
+#[serde(rename_all = "camelCase")]
+pub struct StrategySpec {
+    /// The highest version that satisfies a constraint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub semver: Option<SemverStrategy>,
+
+    /// The last tag in byte order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alphabetical: Option<AlphabeticalStrategy>,
+
+    /// The highest number, exact for any count of digits; tags that are no number are skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numerical: Option<NumericalStrategy>,
+
+    /// One tag that is moved; its digest is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<DigestStrategy>,
+}
+
+/// The highest version that satisfies a constraint.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SemverStrategy {
+    /// A range in the grammar of Masterminds/semver, as Helm and Flux use it. Default `*`: every
+    /// version but pre-releases. Examples: `>=6.0.0 <7.0.0`, `~1.2`, `^2 || 3.x`, `*-0`.
+    #[serde(default = "default_constraint")]
+    #[schemars(length(min = 1, max = 512))]
+    pub constraint: String,
+}
+
+/// Byte order.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AlphabeticalStrategy {
+    /// `Ascending` chooses the last tag, `Descending` the first. Default `Ascending`.
+    #[serde(default)]
+    pub order: SortOrder,
+}
+
+/// Order of numbers.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NumericalStrategy {
+    /// `Ascending` chooses the highest number, `Descending` the lowest. Default `Ascending`.
+    #[serde(default)]
+    pub order: SortOrder,
+}
+
+/// One tag that is moved.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DigestStrategy {
+    /// The tag whose digest is followed. Example: `latest`.
+    #[schemars(length(min = 1, max = 128))]
+    pub tag: String,
+}
+
+/// The order in which the last one wins.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum SortOrder {
+    /// The highest wins.
+    #[default]
+    Ascending,
+    /// The lowest wins.
+    Descending,
+}
+
+/// Whether digests are written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum DigestPolicy {
+    /// No digest is written.
+    #[default]
+    Never,
+    /// The digest is resolved once per selected tag and then kept.
+    IfNotPresent,
+    /// The digest is looked up every time, so that a tag that was moved is followed.
+    Always,
+}
+
+/// Which tags are considered.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TagRules {
+    /// A regular expression (RE2, found anywhere in a tag) that a tag must match. Unset: all.
+    /// Example: `^v?\d+\.\d+\.\d+$`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub allow: Option<String>,
+
+    /// Globs (`*`, `?`, `[a-z]`, `[^a]`) or `regexp:<regular expression>`; a tag that matches one
+    /// is ignored. Default: none. Example: `["*-rc*"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    pub ignore: Vec<String>,
+
+    /// Takes a part of the tag for the strategy to order by. Unset: the whole tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extract: Option<TagExtract>,
+}
+
+/// The part of a tag that a strategy orders by.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TagExtract {
+    /// A regular expression with groups; tags that it does not match are dropped.
+    /// Example: `^main-[0-9a-f]+-(?P<ts>\d+)$`.
+    #[schemars(length(min = 1, max = 512))]
+    pub pattern: String,
+
+    /// What to order by, made of the groups. Examples: `$ts`, `${1}.${2}`.
+    #[schemars(length(min = 1, max = 512))]
+    pub value: String,
+}
+
+/// How an image stands in a kustomization.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizeImage {
+    /// The `name` of its entry in `images`, which is its name in the manifests. Where that is
+    /// another image, `newName` is written too. Example: `podinfo`.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+}
+
+/// Where the chosen tags are written.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteBackSpec {
+    /// A commit in a git repository.
+    pub git: GitWriteBack,
+}
+
+/// A commit in a git repository.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("self.repository.startsWith('https://') || (has(self.insecure) && self.insecure)").message("a plain http:// repository needs insecure: true, because whoever is on the way can read the credential"))]
+#[serde(rename_all = "camelCase")]
+pub struct GitWriteBack {
+    /// The repository's address over HTTPS, without credentials. Example:
+    /// `https://git.example.com/org/environments.git`.
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(validation = Rule::new("self.matches('^https?://[^/@]+/.+')").message("repository is an https:// address without credentials, such as https://git.example.com/org/repository.git; credentials stand in credentials.secretRef"))]
+    pub repository: String,
+
+    /// The branch that is read and written. Unset: the remote's default branch. It must exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 244))]
+    pub branch: Option<String>,
+
+    /// As whom the remote is asked. Unset: anonymous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<CredentialsSpec>,
+
+    /// Allows plain HTTP and certificates that nobody vouches for. Default `false`.
+    #[serde(default)]
+    pub insecure: bool,
+
+    /// The files to write.
+    #[schemars(length(min = 1, max = 16))]
+    pub targets: Vec<TargetSpec>,
+
+    /// How commits look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitSpec>,
+}
+
+/// As whom a git remote is asked.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsSpec {
+    /// A Secret of this namespace with `username` and `password`, and optionally `ca.crt` for a
+    /// server whose certificate a private authority signed.
+    pub secret_ref: LocalObjectReference,
+}
+
+/// A file to write.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetSpec {
+    /// The `images` of a kustomization.
+    pub kustomization: KustomizationTarget,
+}
+
+/// The `images` of a kustomization.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizationTarget {
+    /// The folder of the kustomization, or the file itself, from the repository's root.
+    /// `.` is the root. Example: `overlays/prod`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
+    pub path: String,
+}
+
+/// How commits look.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommitSpec {
+    /// Author and committer. Default: the operator's own.
+    pub author: CommitAuthor,
+}
+
+/// Author and committer of the commits.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommitAuthor {
+    /// The name. Example: `Release Robot`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^<>\n\x00]+$"))]
+    pub name: String,
+    /// The address. Example: `robot@example.com`.
+    #[schemars(length(min = 1, max = 254), regex(pattern = r"^[^<>\s\x00]+$"))]
+    pub email: String,
+}
+
+fn default_interval() -> String {
+    "5m".to_owned()
+}
+
+fn default_constraint() -> String {
+    "*".to_owned()
+}

@@ -1,0 +1,28 @@
+//! `image-update.dev/v1alpha1`. The Rust types are the source of truth: `crds/` is generated from
+//! them, and their doc comments are what `kubectl explain` prints.
+
+mod common;
+mod image_update_policy;
+mod image_watch;
+mod reason;
+mod status;
+
+pub use common::{LocalObjectReference, NamespaceSelector, SecretKeyReference};
+pub use image_update_policy::{
+    AlphabeticalStrategy, CommitAuthor, CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy,
+    GitWriteBack, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec, KustomizationTarget,
+    KustomizeImage, NumericalStrategy, SemverStrategy, SortOrder, StrategySpec, TagExtract,
+    TagRules, TargetSpec, WatchReference, WriteBackSpec,
+};
+pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
+pub use reason::Reason;
+pub use status::{
+    ImageState, ImageStatus, ImageUpdatePolicyStatus, ImageWatchStatus, LastScan, LastWrite,
+    PolicySummary, WatchSummary, WriteRecord,
+};
+
+/// The API group of both kinds.
+pub const GROUP: &str = "image-update.dev";
+
+/// Any new value of this annotation asks for a reconciliation now.
+pub const REQUESTED_AT_ANNOTATION: &str = "image-update.dev/requestedAt";

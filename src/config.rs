@@ -1,0 +1,79 @@
+//! What the operator is told when it starts: the only reader of flags and environment.
+
+use clap::{Args, ValueEnum};
+
+/// Settings of `run`. Each flag has an environment variable; the flag wins.
+#[derive(Args, Clone, Debug)]
+pub struct RunConfig {
+    /// Namespaces whose objects are looked at, separated by commas. Unset: all.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_WATCH_NAMESPACES",
+        value_name = "NAMESPACE,…",
+        value_delimiter = ','
+    )]
+    pub watch_namespaces: Vec<String>,
+
+    /// Hosts (`host`, `host:port` or `*.domain`) that registries and git remotes may have,
+    /// separated by commas. Unset: all but link-local addresses, which are always refused.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_ALLOWED_HOSTS",
+        value_name = "HOST,…",
+        value_delimiter = ','
+    )]
+    pub allowed_hosts: Vec<String>,
+
+    /// How many objects of each kind are reconciled at once.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_CONCURRENCY",
+        default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    pub concurrency: u16,
+
+    /// How long a write that is under way may still take after SIGTERM, in seconds.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_SHUTDOWN_TIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = 25,
+        value_parser = clap::value_parser!(u64).range(1..=600)
+    )]
+    pub shutdown_timeout: u64,
+}
+
+/// Settings of the log, for every command.
+#[derive(Args, Clone, Debug)]
+pub struct LogConfig {
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives of
+    /// tracing-subscriber such as `info,image_update_operator::git=debug`.
+    #[arg(
+        long,
+        global = true,
+        env = "IMAGE_UPDATE_LOG_LEVEL",
+        value_name = "LEVEL",
+        default_value = "info"
+    )]
+    pub log_level: String,
+
+    /// How the log is written, to standard error.
+    #[arg(
+        long,
+        global = true,
+        env = "IMAGE_UPDATE_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}

@@ -1,0 +1,37 @@
+//! Files that are made from code: plain functions that return text.
+//!
+//! A test compares each with what is committed; `make generate` writes them.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+use crate::api::v1alpha1::{ImageUpdatePolicy, ImageWatch};
+
+/// A generated file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedFile {
+    /// Where it is committed, from the project's root.
+    pub path: &'static str,
+    /// What stands in it.
+    pub content: String,
+}
+
+/// The CustomResourceDefinitions of both kinds.
+pub fn crds() -> Vec<GeneratedFile> {
+    vec![
+        crd(
+            "crds/image-update.dev_imageupdatepolicies.yaml",
+            &ImageUpdatePolicy::crd(),
+        ),
+        crd(
+            "crds/image-update.dev_imagewatches.yaml",
+            &ImageWatch::crd(),
+        ),
+    ]
+}
+
+fn crd(path: &'static str, definition: &CustomResourceDefinition) -> GeneratedFile {
+    let content = serde_yaml::to_string(definition)
+        .expect("a CustomResourceDefinition is made of maps, lists and plain values");
+    GeneratedFile { path, content }
+}

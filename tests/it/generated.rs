@@ -1,0 +1,29 @@
+//! Generated files are committed, and these tests say when one is stale.
+
+use std::path::Path;
+
+use image_update_operator::generate::{self, GeneratedFile};
+
+#[test]
+fn crds_are_what_the_types_say() {
+    for file in generate::crds() {
+        check(&file);
+    }
+}
+
+/// Compares a generated file with the committed one; `UPDATE_GOLDENS=1` writes it instead.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "tests may read the environment")]
+fn check(file: &GeneratedFile) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file.path);
+    if std::env::var("UPDATE_GOLDENS").is_ok_and(|value| value == "1") {
+        std::fs::write(&path, &file.content).expect("the project's folder can be written");
+        return;
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        committed, file.content,
+        "{} is stale; run: make generate",
+        file.path
+    );
+}
