@@ -1,1 +1,32 @@
-//! (to be written)
+//! Reads and writes files of a git remote without a git binary, a clone or a work tree.
+//!
+//! ```text
+//! remote ─► session ─► http        smart HTTP: one request, one bounded answer
+//!    │         ├─────► protocol    what the bytes of a request and an answer mean
+//!    │         ├─────► pack        objects out of packs and into them
+//!    │         └─────► store       the few objects of the current head, kept between updates
+//!    └─► locate · edit · commit    pure: paths to objects, new trees, a new commit
+//! ```
+//!
+//! An update asks for the branch's tip, fetches only the trees and files on the paths it is about,
+//! builds one commit on that tip in memory and pushes it. The server's compare-and-swap decides
+//! races; every doubt is settled by asking for the tip again, never by the wording of an answer.
+//!
+//! Refused here: following symbolic links, entering submodules, force-pushing, creating branches,
+//! sending a credential to any host but the remote's.
+
+mod commit;
+mod edit;
+pub mod error;
+mod http;
+mod locate;
+mod object;
+pub mod options;
+mod pack;
+mod protocol;
+pub mod remote;
+mod resolver;
+mod session;
+mod store;
+mod tree;
+pub mod update;

@@ -1,0 +1,308 @@
+//! The HTTP side: authentication, counters and faults in front of `git http-backend`.
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    process::Stdio,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
+    process::Command,
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::repository::ENVIRONMENT;
+
+/// More than any test sends.
+const MAX_REQUEST_BYTES: usize = 512 * 1024 * 1024;
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Answers with this status, header lines and body; git sees nothing.
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// Names and values of headers.
+        headers: Vec<(&'static str, String)>,
+        /// The body.
+        body: Bytes,
+    },
+    /// Breaks the connection before git sees the request.
+    DropBefore,
+    /// Lets git handle the request, then breaks the connection without its answer.
+    DropAfter,
+    /// Waits, then goes on as usual.
+    Delay(Duration),
+}
+
+impl Fault {
+    /// An answer of nothing but a status.
+    pub fn status(status: u16) -> Self {
+        Self::Answer {
+            status,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+}
+
+/// What the requests' handlers share.
+#[derive(Debug)]
+pub(super) struct Front {
+    root: PathBuf,
+    authorization: Option<String>,
+    protocol_v0: bool,
+    faults: Mutex<VecDeque<(String, Fault)>>,
+    pub(super) requests: AtomicU64,
+    pub(super) authorized: AtomicU64,
+    pub(super) bytes_down: AtomicU64,
+    pub(super) bytes_up: AtomicU64,
+}
+
+impl Front {
+    pub(super) fn new(
+        root: PathBuf,
+        basic_auth: Option<(String, String)>,
+        protocol_v0: bool,
+    ) -> Self {
+        let authorization = basic_auth.map(|(username, password)| {
+            format!(
+                "Basic {}",
+                BASE64_STANDARD.encode(format!("{username}:{password}"))
+            )
+        });
+        Self {
+            root,
+            authorization,
+            protocol_v0,
+            faults: Mutex::default(),
+            requests: AtomicU64::new(0),
+            authorized: AtomicU64::new(0),
+            bytes_down: AtomicU64::new(0),
+            bytes_up: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn inject(&self, on: &str, fault: Fault) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.push_back((on.to_owned(), fault));
+    }
+
+    fn take_fault(&self, target: &str) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = faults
+            .iter()
+            .position(|(on, _)| target.contains(on.as_str()))?;
+        faults.remove(index).map(|(_, fault)| fault)
+    }
+}
+
+/// Accepts connections until dropped.
+pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, front: Arc<Front>) {
+    let router = Router::new().fallback(handle).with_state(front);
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
+        let router = router.clone();
+        match tls.clone() {
+            None => connections.spawn(connection(stream, router)),
+            Some(tls) => connections.spawn(async move {
+                // A client that does not trust us breaks off here, as it should.
+                if let Ok(stream) = tls.accept(stream).await {
+                    connection(stream, router).await;
+                }
+            }),
+        };
+    }
+}
+
+async fn connection<S>(stream: S, router: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(router);
+    let builder = auto::Builder::new(TokioExecutor::new());
+    // Clients and faults break connections all the time; the test looks at the outcome.
+    builder
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+        .ok();
+}
+
+async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
+    front.requests.fetch_add(1, Ordering::SeqCst);
+    match answer(&front, request).await {
+        Ok(response) => response,
+        Err(error) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("test server: {error:#}"),
+        )
+            .into_response(),
+    }
+}
+
+async fn answer(front: &Front, request: Request) -> Result<Response> {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let sent = request.headers().get(header::AUTHORIZATION);
+    if sent.is_some() {
+        front.authorized.fetch_add(1, Ordering::SeqCst);
+    }
+    let is_allowed = match &front.authorization {
+        None => true,
+        Some(expected) => sent.is_some_and(|sent| sent.as_bytes() == expected.as_bytes()),
+    };
+    let mut drop_answer = false;
+    match front.take_fault(&target) {
+        None => {}
+        Some(Fault::Answer {
+            status,
+            headers,
+            body,
+        }) => {
+            return answer_of(status, &headers, body);
+        }
+        Some(Fault::DropBefore) => return Ok(broken()),
+        Some(Fault::DropAfter) => drop_answer = true,
+        Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
+    }
+    if !is_allowed {
+        let challenge = [("www-authenticate", "Basic realm=\"test\"".to_owned())];
+        return answer_of(401, &challenge, Bytes::new());
+    }
+    let output = run_backend(front, request).await?;
+    if drop_answer {
+        Ok(broken())
+    } else {
+        cgi_response(front, output)
+    }
+}
+
+/// Runs `git http-backend` on a request and returns what it wrote.
+async fn run_backend(front: &Front, request: Request) -> Result<Vec<u8>> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, MAX_REQUEST_BYTES)
+        .await
+        .context("reading the request")?;
+    front
+        .bytes_up
+        .fetch_add(body.len() as u64, Ordering::SeqCst);
+
+    let header = |name: &str| text(&parts.headers, name);
+    let mut command = Command::new("git");
+    command
+        .arg("http-backend")
+        .envs(ENVIRONMENT)
+        .env("GIT_PROJECT_ROOT", &front.root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("PATH_INFO", parts.uri.path())
+        .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
+        .env("REQUEST_METHOD", parts.method.as_str())
+        .env("CONTENT_TYPE", header("content-type"))
+        .env("CONTENT_LENGTH", body.len().to_string())
+        .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
+        .env("REMOTE_USER", "somebody")
+        .env("REMOTE_ADDR", "127.0.0.1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    if !front.protocol_v0 {
+        command.env("GIT_PROTOCOL", header("git-protocol"));
+    }
+    let mut child = command.spawn().context("starting git http-backend")?;
+    let mut stdin = child.stdin.take().context("opening git's input")?;
+    let write = async move {
+        // Git may stop reading early, which its answer then explains.
+        stdin.write_all(&body).await.ok();
+    };
+    let ((), output) = tokio::join!(write, child.wait_with_output());
+    Ok(output.context("waiting for git http-backend")?.stdout)
+}
+
+/// Turns CGI output into a response.
+fn cgi_response(front: &Front, output: Vec<u8>) -> Result<Response> {
+    let end = output
+        .windows(4)
+        .position(|it| it == b"\r\n\r\n")
+        .context("no CGI header")?;
+    let head = std::str::from_utf8(&output[..end]).context("reading the CGI header")?;
+    let mut response = Response::new(Body::empty());
+    for line in head.lines() {
+        let (name, value) = line
+            .split_once(": ")
+            .context("a CGI header without a colon")?;
+        if name.eq_ignore_ascii_case("status") {
+            let code = value.split(' ').next().unwrap_or_default().parse::<u16>()?;
+            *response.status_mut() = StatusCode::from_u16(code)?;
+        } else {
+            let name = HeaderName::from_bytes(name.as_bytes())?;
+            response
+                .headers_mut()
+                .insert(name, HeaderValue::from_str(value)?);
+        }
+    }
+    let body = Bytes::from(output).slice(end + 4..);
+    front
+        .bytes_down
+        .fetch_add(body.len() as u64, Ordering::SeqCst);
+    *response.body_mut() = Body::from(body);
+    Ok(response)
+}
+
+fn answer_of(status: u16, headers: &[(&'static str, String)], body: Bytes) -> Result<Response> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).context("a status")?;
+    for (name, value) in headers {
+        response
+            .headers_mut()
+            .insert(*name, HeaderValue::from_str(value)?);
+    }
+    Ok(response)
+}
+
+/// A response whose body fails at once: the connection or the stream is reset.
+fn broken() -> Response {
+    let error = std::io::Error::other("the connection is broken on purpose");
+    Response::new(Body::from_stream(futures::stream::iter([Err::<Bytes, _>(
+        error,
+    )])))
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned()
+}

@@ -1,0 +1,153 @@
+//! Why a remote could not be read or written.
+//!
+//! Every variant names the remote, and the branch or path where there is one. None ever holds a
+//! credential: addresses have none, and a server's own text is cleaned before it gets here.
+
+use gix::ObjectId;
+use image_update_core::{
+    remote::{BranchName, RemoteUrl, RepoPath},
+    wire::report_status::RemoteText,
+};
+
+pub use super::{
+    http::TransportError, locate::PathError, object::CollisionError, options::CredentialError,
+    pack::PackError, protocol::ProtocolError, resolver::ResolveError, tree::MalformedTree,
+    update::DraftError,
+};
+
+/// Why a remote could not be read or written. One variant per thing a user would do differently.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server was not reached, or did not let us in.
+    #[error("could not talk to {remote}")]
+    Transport {
+        /// The remote.
+        remote: RemoteUrl,
+        /// What went wrong; tells passwords from permissions from outages.
+        #[source]
+        source: TransportError,
+    },
+    /// The server's answer makes no sense, or is an error of its own.
+    #[error("could not understand {remote}")]
+    Protocol {
+        /// The remote.
+        remote: RemoteUrl,
+        /// What went wrong.
+        #[source]
+        source: ProtocolError,
+    },
+    /// The objects the server sent are not usable.
+    #[error("could not read the objects of {remote}")]
+    Pack {
+        /// The remote.
+        remote: RemoteUrl,
+        /// What went wrong.
+        #[source]
+        source: PackError,
+    },
+    /// The repository has no commit yet. There is nothing to update, and none is made up.
+    #[error("{remote} has no commits")]
+    EmptyRepository {
+        /// The remote.
+        remote: RemoteUrl,
+    },
+    /// No such branch. None is ever created: it may be a typing error.
+    #[error("{remote} has no branch {branch}{}", hint(default_branch.as_ref()))]
+    BranchNotFound {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch asked for.
+        branch: BranchName,
+        /// The branch the remote would offer, where it says so.
+        default_branch: Option<BranchName>,
+    },
+    /// No branch was named and the remote's `HEAD` is not a branch.
+    #[error("{remote} has no default branch\nhint: name the branch")]
+    NoDefaultBranch {
+        /// The remote.
+        remote: RemoteUrl,
+    },
+    /// A path that is not a plain file of the repository.
+    #[error("could not use {path} at {branch} of {remote}")]
+    Path {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch.
+        branch: BranchName,
+        /// The path, or the leading part of it that is the problem.
+        path: RepoPath,
+        /// What is wrong with it.
+        #[source]
+        source: PathError,
+    },
+    /// A tree that git itself could not read.
+    #[error("could not read the directories at {branch} of {remote}")]
+    MalformedTree {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch.
+        branch: BranchName,
+        /// What is wrong with it.
+        #[source]
+        source: MalformedTree,
+    },
+    /// The server did not send an object it was asked for.
+    #[error("{remote} did not send object {id}, which {branch} refers to")]
+    ObjectMissing {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch.
+        branch: BranchName,
+        /// The object.
+        id: ObjectId,
+    },
+    /// The commit to be made is not valid.
+    #[error("could not make a commit for {branch} of {remote}")]
+    Draft {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch.
+        branch: BranchName,
+        /// What is wrong with it.
+        #[source]
+        source: DraftError,
+    },
+    /// The server keeps refusing the push though nobody else wrote: a rule of the server, such as a
+    /// protected branch or a hook. Trying again changes nothing.
+    #[error("{remote} refused the push to {branch}: {text}")]
+    PushRejected {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch.
+        branch: BranchName,
+        /// The server's words.
+        text: RemoteText,
+    },
+    /// Others wrote to the branch each time before we could.
+    #[error("others wrote to {branch} of {remote} first, {attempts} times in a row")]
+    LostRace {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch.
+        branch: BranchName,
+        /// How many times it was tried.
+        attempts: u32,
+    },
+}
+
+/// Why an update failed: the remote, or the caller's decision.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError<E: std::error::Error + 'static> {
+    /// The remote could not be read or written.
+    #[error(transparent)]
+    Git(Error),
+    /// The caller could not decide what to write.
+    #[error(transparent)]
+    Decide(E),
+}
+
+fn hint(default_branch: Option<&BranchName>) -> String {
+    default_branch
+        .map(|it| format!("\nhint: its default branch is {it}"))
+        .unwrap_or_default()
+}

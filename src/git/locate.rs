@@ -1,0 +1,172 @@
+//! Finds files in trees: many paths at once, level by level, with the trees that are at hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gix::{ObjectId, hash, objs::Kind};
+use image_update_core::remote::RepoPath;
+
+use super::{
+    store::Store,
+    tree::{Entries, EntryKind, MalformedTree},
+    update::MAX_FILE_BYTES,
+};
+
+/// Why a path is not used. Nothing here is ever worked around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// Following it could leave the repository, and writing to it would replace it.
+    #[error("it is a symbolic link, which is not followed")]
+    Symlink,
+    /// Its content is another repository's.
+    #[error("it is a submodule, which is another repository")]
+    Submodule,
+    /// A directory where a file is wanted.
+    #[error("it is a directory, not a file")]
+    Directory,
+    /// A file where a directory is wanted.
+    #[error("it is a file, not a directory")]
+    File,
+    /// A change that makes it a file and a directory at once.
+    #[error("it would have to be a file and a directory at once")]
+    FileAndDirectory,
+    /// A pointer to content in Git LFS.
+    #[error("it is a git lfs pointer; its content is not in the repository")]
+    LfsPointer,
+    /// More than is read or written.
+    #[error("it is larger than {} MiB", MAX_FILE_BYTES / 1024 / 1024)]
+    TooLarge,
+}
+
+/// Paths as a tree of names, each with a value at its end.
+#[derive(Debug)]
+pub(crate) struct PathTree<'a, T> {
+    pub(crate) children: BTreeMap<&'a [u8], Self>,
+    pub(crate) leaf: Option<(&'a RepoPath, T)>,
+}
+
+/// How far the paths could be followed.
+#[derive(Debug, Default)]
+pub(crate) struct Located {
+    /// The id of each file; nothing where there is none.
+    pub(crate) files: BTreeMap<RepoPath, Option<ObjectId>>,
+    /// Trees that are needed to go on.
+    pub(crate) missing: BTreeSet<ObjectId>,
+}
+
+/// What stops a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LocateError {
+    Malformed(MalformedTree),
+    Path(RepoPath, PathError),
+}
+
+impl<'a, T> PathTree<'a, T> {
+    pub(crate) fn new(paths: impl IntoIterator<Item = (&'a RepoPath, T)>) -> Self {
+        let mut root = Self {
+            children: BTreeMap::new(),
+            leaf: None,
+        };
+        for (path, value) in paths {
+            let mut node = &mut root;
+            for name in path.components() {
+                let child = node.children.entry(name.as_bytes());
+                node = child.or_insert_with(|| Self {
+                    children: BTreeMap::new(),
+                    leaf: None,
+                });
+            }
+            node.leaf = Some((path, value));
+        }
+        root
+    }
+
+    /// A path that another one goes through: it cannot be a file.
+    pub(crate) fn conflict(&self) -> Option<&'a RepoPath> {
+        let own = self.leaf.as_ref().filter(|_| !self.children.is_empty());
+        let own = own.map(|(path, _)| *path);
+        own.or_else(|| self.children.values().find_map(Self::conflict))
+    }
+
+    /// The first path in this subtree.
+    fn any_path(&self) -> Option<&'a RepoPath> {
+        let own = self.leaf.as_ref().map(|(path, _)| *path);
+        own.or_else(|| self.children.values().find_map(Self::any_path))
+    }
+}
+
+/// Follows `paths` from the tree `root` as far as the store's trees go.
+pub(crate) fn locate<T>(
+    store: &Store,
+    root: ObjectId,
+    paths: &PathTree<'_, T>,
+    hash: hash::Kind,
+) -> Result<Located, LocateError> {
+    let mut located = Located::default();
+    follow(store, root, paths, hash, 1, &mut located)?;
+    Ok(located)
+}
+
+/// Recursion is bounded by the number of components a path may have.
+fn follow<T>(
+    store: &Store,
+    tree_id: ObjectId,
+    node: &PathTree<'_, T>,
+    hash: hash::Kind,
+    depth: usize,
+    located: &mut Located,
+) -> Result<(), LocateError> {
+    let Some(tree) = store.get(&tree_id) else {
+        located.missing.insert(tree_id);
+        return Ok(());
+    };
+    if tree.kind != Kind::Tree {
+        return Err(LocateError::Malformed(MalformedTree));
+    }
+    let mut absent = node.children.iter().collect::<BTreeMap<_, _>>();
+    for entry in Entries::new(&tree.data, hash) {
+        let entry = entry.map_err(LocateError::Malformed)?;
+        let Some(child) = absent.remove(&entry.name) else {
+            continue;
+        };
+        let refuse = |error| refusal(child, depth, error);
+        match entry.kind() {
+            EntryKind::Symlink => return Err(refuse(PathError::Symlink)),
+            EntryKind::Submodule => return Err(refuse(PathError::Submodule)),
+            EntryKind::Directory if child.leaf.is_some() => {
+                return Err(refuse(PathError::Directory));
+            }
+            EntryKind::Directory => follow(store, entry.id, child, hash, depth + 1, located)?,
+            EntryKind::File if !child.children.is_empty() => return Err(refuse(PathError::File)),
+            EntryKind::File => {
+                if let Some((path, _)) = &child.leaf {
+                    located.files.insert((*path).clone(), Some(entry.id));
+                }
+            }
+        }
+    }
+    absent
+        .into_values()
+        .for_each(|child| mark_absent(child, located));
+    Ok(())
+}
+
+fn mark_absent<T>(node: &PathTree<'_, T>, located: &mut Located) {
+    if let Some((path, _)) = &node.leaf {
+        located.files.insert((*path).clone(), None);
+    }
+    node.children
+        .values()
+        .for_each(|child| mark_absent(child, located));
+}
+
+/// Names the component at `depth` as what is wrong.
+fn refusal<T>(node: &PathTree<'_, T>, depth: usize, error: PathError) -> LocateError {
+    let Some(path) = node.any_path() else {
+        return LocateError::Malformed(MalformedTree);
+    };
+    let mut at = path.clone();
+    for _ in depth..path.components().count() {
+        at = at.parent().unwrap_or(at);
+    }
+    LocateError::Path(at, error)
+}

@@ -1,0 +1,194 @@
+//! `ls-refs`: what a branch points to, and where `HEAD` does.
+
+use gix::ObjectId;
+use image_update_core::remote::BranchName;
+
+use super::{
+    AGENT, ProtocolError,
+    capabilities::{UploadPack, object_format_name},
+    packet::{Lines, Writer},
+};
+
+/// What is known of the refs asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Refs {
+    /// What `HEAD` points to, where it is the name of a branch.
+    pub(crate) default_branch: Option<BranchName>,
+    /// What `HEAD` resolves to.
+    pub(crate) head: Option<ObjectId>,
+    /// Whether `HEAD` points to a branch that does not exist yet.
+    pub(crate) unborn: bool,
+    /// What the branch asked for points to.
+    pub(crate) branch: Option<ObjectId>,
+}
+
+/// Builds the request for `HEAD` and, where one is named, a branch.
+pub(crate) fn request(server: &UploadPack, branch: Option<&BranchName>) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.line("command=ls-refs\n").line(AGENT);
+    if server.object_format {
+        writer.line(&format!(
+            "object-format={}",
+            object_format_name(server.hash)
+        ));
+    }
+    writer.delimiter().line("symrefs\n");
+    if server.unborn {
+        writer.line("unborn\n");
+    }
+    writer.line("ref-prefix HEAD\n");
+    if let Some(branch) = branch {
+        writer.line(&format!("ref-prefix {}\n", branch.to_ref()));
+    }
+    writer.flush();
+    writer.into_bytes()
+}
+
+/// Reads the answer. Other refs than those asked for are skipped: a prefix matches more than one.
+pub(crate) fn parse(body: &[u8], branch: Option<&BranchName>) -> Result<Refs, ProtocolError> {
+    let wanted = branch.map(BranchName::to_ref);
+    let mut refs = Refs::default();
+    let mut lines = Lines::new(body);
+    while let Some(line) = lines.text()? {
+        let mut words = line.split(|byte| *byte == b' ');
+        let target = words.next().unwrap_or_default();
+        let name = words
+            .next()
+            .ok_or(ProtocolError::Unexpected { expected: "a ref" })?;
+        let target = match target {
+            b"unborn" => None,
+            hex => Some(object_id(hex)?),
+        };
+        if name == b"HEAD" {
+            let symref = words.find_map(|word| word.strip_prefix(b"symref-target:"));
+            let symref = symref.and_then(|name| std::str::from_utf8(name).ok());
+            refs.default_branch = symref.and_then(BranchName::from_ref);
+            refs.head = target;
+            refs.unborn = target.is_none();
+        } else if wanted
+            .as_ref()
+            .is_some_and(|wanted| wanted.as_bytes() == name)
+        {
+            refs.branch = target;
+        }
+    }
+    Ok(refs)
+}
+
+fn object_id(hex: &[u8]) -> Result<ObjectId, ProtocolError> {
+    ObjectId::from_hex(hex).map_err(|_| ProtocolError::Unexpected {
+        expected: "an object id",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ONE: &str = "1111111111111111111111111111111111111111";
+    const TWO: &str = "2222222222222222222222222222222222222222";
+
+    #[test]
+    fn head_and_branch_are_read() {
+        let head = format!("{ONE} HEAD symref-target:refs/heads/main\n");
+        let branch = format!("{TWO} refs/heads/next\n");
+        let longer = format!("{ONE} refs/heads/next-year\n");
+        let expected = Refs {
+            default_branch: Some(name("main")),
+            head: Some(id(ONE)),
+            unborn: false,
+            branch: Some(id(TWO)),
+        };
+        check(&[&head, &branch, &longer], Some("next"), Ok(expected));
+    }
+
+    #[test]
+    fn empty_repository_tells_its_default_branch() {
+        let expected = Refs {
+            default_branch: Some(name("trunk")),
+            head: None,
+            unborn: true,
+            branch: None,
+        };
+        check(
+            &["unborn HEAD symref-target:refs/heads/trunk\n"],
+            None,
+            Ok(expected),
+        );
+        check(&[], None, Ok(Refs::default()));
+    }
+
+    #[test]
+    fn malformed_lines_are_errors() {
+        let expected = "an object id";
+        check(
+            &["zz HEAD\n"],
+            None,
+            Err(ProtocolError::Unexpected { expected }),
+        );
+        check(
+            &[ONE],
+            None,
+            Err(ProtocolError::Unexpected { expected: "a ref" }),
+        );
+    }
+
+    #[test]
+    fn request_names_what_the_server_supports() {
+        let server = UploadPack {
+            hash: gix::hash::Kind::Sha1,
+            object_format: true,
+            unborn: true,
+            filter: true,
+        };
+        let full = String::from_utf8(request(&server, Some(&name("main")))).expect("text");
+        assert!(full.starts_with("0014command=ls-refs\n"), "{full}");
+        assert!(full.contains("object-format=sha1"), "{full}");
+        assert!(
+            full.ends_with("ref-prefix HEAD\n001fref-prefix refs/heads/main\n0000"),
+            "{full}"
+        );
+        let bare = UploadPack {
+            object_format: false,
+            unborn: false,
+            ..server
+        };
+        let bare = String::from_utf8(request(&bare, None)).expect("text");
+        assert!(
+            !bare.contains("object-format") && !bare.contains("unborn"),
+            "{bare}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>, line in "[ -~]{1,60}") {
+            prop_assert!(parse(&bytes, None).is_err() || bytes.starts_with(b"000"));
+            let mut writer = Writer::default();
+            writer.line(&line).flush();
+            let refs = parse(&writer.into_bytes(), None);
+            prop_assert!(refs.is_err() || line.contains(' '));
+        }
+    }
+
+    fn name(text: &str) -> BranchName {
+        text.parse().expect("the row's branch is valid")
+    }
+
+    fn id(hex: &str) -> ObjectId {
+        ObjectId::from_hex(hex.as_bytes()).expect("the row's id is valid")
+    }
+
+    #[track_caller]
+    fn check(lines: &[&str], branch: Option<&str>, expected: Result<Refs, ProtocolError>) {
+        let mut writer = Writer::default();
+        for line in lines {
+            writer.line(line);
+        }
+        writer.flush();
+        let branch = branch.map(name);
+        assert_eq!(parse(&writer.into_bytes(), branch.as_ref()), expected);
+    }
+}

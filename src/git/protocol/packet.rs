@@ -1,0 +1,167 @@
+//! Pkt-lines: the framing of everything but packs.
+
+use gix_packetline::{
+    PacketLineRef,
+    decode::{self, Stream},
+};
+use image_update_core::wire::report_status::RemoteText;
+
+use super::ProtocolError;
+
+/// The longest line git accepts, its own length included.
+const MAX_LINE_BYTES: usize = 65_520;
+
+/// What a special line consists of.
+const FLUSH: &[u8] = b"0000";
+const DELIMITER: &[u8] = b"0001";
+
+/// Iterates over the lines of an answer.
+///
+/// An `ERR` line is the server's error and ends the iteration with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// The next line's content without its line feed; nothing at a flush or another special line.
+    pub(crate) fn text(&mut self) -> Result<Option<&'a [u8]>, ProtocolError> {
+        match self.next().ok_or(ProtocolError::Truncated)?? {
+            PacketLineRef::Data(line) => Ok(Some(line.strip_suffix(b"\n").unwrap_or(line))),
+            PacketLineRef::Flush | PacketLineRef::Delimiter | PacketLineRef::ResponseEnd => {
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Result<PacketLineRef<'a>, ProtocolError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let result = match decode::streaming(self.rest) {
+            Ok(Stream::Complete {
+                line,
+                bytes_consumed,
+            }) => {
+                self.rest = &self.rest[bytes_consumed..];
+                match line.check_error() {
+                    None => return Some(Ok(line)),
+                    Some(error) => ProtocolError::Remote {
+                        text: RemoteText::new(error.0),
+                    },
+                }
+            }
+            Ok(Stream::Incomplete { .. }) => ProtocolError::Truncated,
+            Err(_) => ProtocolError::PacketLine,
+        };
+        self.rest = &[];
+        Some(Err(result))
+    }
+}
+
+/// Builds the lines of a request.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// Appends a line. Lines are built from parsed names and ids, hence never near git's limit.
+    pub(crate) fn line(&mut self, text: &str) -> &mut Self {
+        debug_assert!(text.len() + 4 <= MAX_LINE_BYTES, "lines are short");
+        self.bytes
+            .extend_from_slice(format!("{:04x}", text.len() + 4).as_bytes());
+        self.bytes.extend_from_slice(text.as_bytes());
+        self
+    }
+
+    pub(crate) fn delimiter(&mut self) -> &mut Self {
+        self.bytes.extend_from_slice(DELIMITER);
+        self
+    }
+
+    pub(crate) fn flush(&mut self) -> &mut Self {
+        self.bytes.extend_from_slice(FLUSH);
+        self
+    }
+
+    /// Appends bytes that are not framed.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.bytes.extend_from_slice(bytes);
+        self
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_read_in_order() {
+        check(b"0007ab\n00000001", "ab . .");
+        check(b"", "");
+    }
+
+    #[test]
+    fn error_line_ends_the_answer() {
+        check(
+            b"0007ab\n000bERR xyz0007ab\n",
+            "ab !Remote { text: \"xyz\" }",
+        );
+    }
+
+    #[test]
+    fn broken_framing_ends_the_answer() {
+        check(b"0007ab", "!Truncated");
+        check(b"00", "!Truncated");
+        check(b"zzzzab", "!PacketLine");
+        check(b"0003ab", "!PacketLine");
+        check(b"ffffab", "!PacketLine");
+    }
+
+    proptest! {
+        #[test]
+        fn written_lines_are_read_back(lines in prop::collection::vec("[ -~]{1,80}", 0..9)) {
+            prop_assume!(lines.iter().all(|line| !line.starts_with("ERR ")));
+            let mut writer = Writer::default();
+            for line in &lines {
+                writer.line(line);
+            }
+            let bytes = writer.into_bytes();
+            let mut read = Lines::new(&bytes);
+            for line in &lines {
+                prop_assert_eq!(read.text(), Ok(Some(line.as_bytes())));
+            }
+            prop_assert!(read.next().is_none());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic_and_always_end(bytes: Vec<u8>) {
+            prop_assert!(Lines::new(&bytes).count() <= bytes.len() + 1);
+        }
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: &str) {
+        let shown = Lines::new(bytes).map(|line| match line {
+            Ok(PacketLineRef::Data(data)) => String::from_utf8_lossy(data).trim().to_owned(),
+            Ok(_) => ".".to_owned(),
+            Err(error) => format!("!{error:?}"),
+        });
+        assert_eq!(shown.collect::<Vec<_>>().join(" "), expected);
+    }
+}

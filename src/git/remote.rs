@@ -1,0 +1,290 @@
+//! A git remote: read files, or change them in one commit.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use gix::ObjectId;
+use image_update_core::{
+    remote::{BranchName, RemoteUrl, RepoPath},
+    wire::report_status::RemoteText,
+};
+use tokio::sync::Mutex;
+
+use super::{
+    error::{Error, TransportError, UpdateError},
+    options::RemoteOptions,
+    protocol::push::Verdict,
+    session::{Session, Tip},
+    update::{CommitDraft, Receipt, Snapshot, UpdateRequest},
+};
+
+/// How often an update is tried when others keep writing to the branch.
+const MAX_ATTEMPTS: u32 = 6;
+
+/// How often the same push is refused, with the branch not moving, until that is taken for a rule
+/// of the server. Once is not enough: another writer may hold the lock on a branch it is about to
+/// move.
+const MAX_REFUSALS: u32 = 2;
+
+/// The pause after the first lost race. It doubles, and is spread by half in each direction.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// A git remote.
+///
+/// Holds what makes the next update cheap: with nothing changed a read is one request, a write two.
+/// Updates through one value wait for each other; those of other processes are raced, safely.
+pub struct Remote {
+    url: RemoteUrl,
+    session: Mutex<Session>,
+}
+
+/// A commit that was sent to the server.
+struct Attempt {
+    tip: Tip,
+    commit_id: ObjectId,
+    files: Vec<RepoPath>,
+}
+
+/// Why a commit that was sent may not be on the branch.
+enum Doubt {
+    /// The server said no.
+    Refused(RemoteText),
+    /// The server did not get to say anything that is understood.
+    Unanswered(Error),
+}
+
+impl Remote {
+    /// Sets up a remote. Makes no connection.
+    ///
+    /// A `rustls` crypto provider must have been installed for the process.
+    pub fn new(url: RemoteUrl, options: &RemoteOptions) -> Result<Self, Error> {
+        let session = Mutex::new(Session::new(url.clone(), options)?);
+        Ok(Self { url, session })
+    }
+
+    /// The remote's address.
+    pub fn url(&self) -> &RemoteUrl {
+        &self.url
+    }
+
+    /// Reads files of a branch, or of the default branch where none is named.
+    pub async fn read(
+        &self,
+        branch: Option<&BranchName>,
+        paths: &[RepoPath],
+    ) -> Result<Snapshot, Error> {
+        let mut session = self.session.lock().await;
+        let result = read(&mut session, branch, paths).await;
+        if result.is_err() {
+            session.forget_capabilities();
+        }
+        result.map(|(_, snapshot)| snapshot)
+    }
+
+    /// Reads files, lets `decide` say what to change, and puts that on the branch in one commit.
+    ///
+    /// `decide` must depend on nothing but the snapshot it is given: when somebody else writes to
+    /// the branch in between, it is called again with what is there then. Nothing is pushed if it
+    /// returns nothing, or what the files already hold.
+    ///
+    /// When this returns [`Receipt::Pushed`] the commit is on the branch, exactly once, even if the
+    /// connection broke in the middle. After an error from the push itself it may or may not be;
+    /// the next update finds out.
+    pub async fn update<E: std::error::Error + 'static>(
+        &self,
+        request: &UpdateRequest,
+        mut decide: impl FnMut(&Snapshot) -> Result<Option<CommitDraft>, E> + Send,
+    ) -> Result<Receipt, UpdateError<E>> {
+        let mut session = self.session.lock().await;
+        let result = update(&mut session, request, &mut decide).await;
+        if result.is_err() {
+            session.forget_capabilities();
+        }
+        result
+    }
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Remote")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn read(
+    session: &mut Session,
+    branch: Option<&BranchName>,
+    paths: &[RepoPath],
+) -> Result<(Tip, Snapshot), Error> {
+    let tip = session.tip(branch).await?;
+    let snapshot = session.snapshot(&tip, paths).await?;
+    Ok((tip, snapshot))
+}
+
+async fn update<E: std::error::Error + 'static>(
+    session: &mut Session,
+    request: &UpdateRequest,
+    decide: &mut (impl FnMut(&Snapshot) -> Result<Option<CommitDraft>, E> + Send),
+) -> Result<Receipt, UpdateError<E>> {
+    let mut doubtful: Option<(Attempt, Doubt)> = None;
+    let mut attempts = 0;
+    let mut refusals = 0;
+    loop {
+        let tip = session
+            .tip(request.branch.as_ref())
+            .await
+            .map_err(UpdateError::Git)?;
+        if let Some((attempt, doubt)) = doubtful.take() {
+            if tip.commit_id == attempt.commit_id {
+                return Ok(attempt.pushed(attempts));
+            }
+            let is_refusal = matches!(doubt, Doubt::Refused(_)) && tip == attempt.tip;
+            refusals = if is_refusal { refusals + 1 } else { 0 };
+            if refusals >= MAX_REFUSALS || attempts >= MAX_ATTEMPTS {
+                let error = doubt.into_error(session.remote(), &tip, is_refusal, attempts);
+                return Err(UpdateError::Git(error));
+            }
+        }
+
+        attempts += 1;
+        let snapshot = session
+            .snapshot(&tip, &request.paths)
+            .await
+            .map_err(UpdateError::Git)?;
+        let draft = decide(&snapshot).map_err(UpdateError::Decide)?;
+        let built = match &draft {
+            Some(draft) => session.build(&tip, draft).await.map_err(UpdateError::Git)?,
+            None => None,
+        };
+        let Some(built) = built else {
+            return Ok(Receipt::UpToDate {
+                branch: tip.branch,
+                commit_id: tip.commit_id,
+            });
+        };
+
+        let verdict = session.push(&tip, &built).await;
+        let attempt = Attempt {
+            tip,
+            commit_id: built.commit_id,
+            files: built.files.clone(),
+        };
+        let doubt = match verdict {
+            Ok(Verdict::Accepted) => {
+                session.adopt(built);
+                return Ok(attempt.pushed(attempts));
+            }
+            Ok(Verdict::Refused(text)) => Doubt::Refused(text),
+            Err(error) if may_have_arrived(&error) => Doubt::Unanswered(error),
+            Err(error) => return Err(UpdateError::Git(error)),
+        };
+        doubtful = Some((attempt, doubt));
+        tokio::time::sleep(pause(attempts)).await;
+    }
+}
+
+impl Attempt {
+    fn pushed(self, attempts: u32) -> Receipt {
+        Receipt::Pushed {
+            branch: self.tip.branch,
+            commit_id: self.commit_id,
+            parent: self.tip.commit_id,
+            attempts,
+            files: self.files,
+        }
+    }
+}
+
+impl Doubt {
+    /// The error to give up with. A refusal counts as the server's rule only if nobody else moved
+    /// the branch.
+    fn into_error(self, remote: &RemoteUrl, tip: &Tip, is_rule: bool, attempts: u32) -> Error {
+        let (remote, branch) = (remote.clone(), tip.branch.clone());
+        match self {
+            Self::Unanswered(error) => error,
+            Self::Refused(text) if is_rule => Error::PushRejected {
+                remote,
+                branch,
+                text,
+            },
+            Self::Refused(_) => Error::LostRace {
+                remote,
+                branch,
+                attempts,
+            },
+        }
+    }
+}
+
+/// Says whether the server may have moved the branch in spite of the error.
+fn may_have_arrived(error: &Error) -> bool {
+    match error {
+        Error::Protocol { .. } => true,
+        Error::Transport { source, .. } => match source {
+            TransportError::Connect(_)
+            | TransportError::Timeout
+            | TransportError::Interrupted(_)
+            | TransportError::ServerError { .. }
+            | TransportError::ContentType { .. }
+            | TransportError::TooLarge { .. } => true,
+            TransportError::PlainHttp
+            | TransportError::CaCertificates(_)
+            | TransportError::Credential(_)
+            | TransportError::Client(_)
+            | TransportError::Resolve(_)
+            | TransportError::LinkLocal
+            | TransportError::Tls(_)
+            | TransportError::Unauthorized { .. }
+            | TransportError::Forbidden
+            | TransportError::RepositoryNotFound
+            | TransportError::RateLimited { .. }
+            | TransportError::UnexpectedStatus { .. }
+            | TransportError::Redirected { .. } => false,
+        },
+        Error::Pack { .. }
+        | Error::EmptyRepository { .. }
+        | Error::BranchNotFound { .. }
+        | Error::NoDefaultBranch { .. }
+        | Error::Path { .. }
+        | Error::MalformedTree { .. }
+        | Error::ObjectMissing { .. }
+        | Error::Draft { .. }
+        | Error::PushRejected { .. }
+        | Error::LostRace { .. } => false,
+    }
+}
+
+/// How long to wait after `attempts` tries: 25 to 75 ms, then twice that, and so on.
+///
+/// The randomness keeps writers that collided once from colliding again. `RandomState` is seeded by
+/// the system, which is all that is needed.
+fn pause(attempts: u32) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << (attempts.clamp(1, 8) - 1));
+    let percent = 50 + RandomState::new().hash_one(attempts) % 101;
+    doubled.mul_f64(f64::from(u8::try_from(percent).unwrap_or(100)) / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pause_doubles_and_is_spread() {
+        for attempts in 1..=MAX_ATTEMPTS {
+            let middle = FIRST_PAUSE * (1 << (attempts - 1));
+            for _ in 0..50 {
+                let pause = pause(attempts);
+                assert!(
+                    pause >= middle / 2 && pause <= middle * 3 / 2,
+                    "{attempts}: {pause:?}"
+                );
+            }
+        }
+        let distinct: std::collections::HashSet<_> = (0..50).map(|_| pause(1)).collect();
+        assert!(distinct.len() > 5, "{distinct:?}");
+    }
+}

@@ -1,0 +1,176 @@
+//! What is asked of a remote and what comes back: plain data.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use gix::ObjectId;
+use image_update_core::remote::{BranchName, RepoPath};
+use jiff::Timestamp;
+
+/// The largest file read or written. Values files and manifests are a thousandth of it.
+pub const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
+
+/// Which files of which branch an update is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateRequest {
+    /// The branch; the remote's default branch where none is named.
+    pub branch: Option<BranchName>,
+    /// The files to read. A file that does not exist is no error.
+    pub paths: Vec<RepoPath>,
+}
+
+/// Files as they are in one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The branch that was read.
+    pub branch: BranchName,
+    /// The commit at its tip.
+    pub commit_id: ObjectId,
+    /// The content of each file asked for; nothing where there is none.
+    pub files: BTreeMap<RepoPath, Option<Bytes>>,
+}
+
+/// A commit to be made on top of a [`Snapshot`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitDraft {
+    /// The new content of files. What already has it is left out of the commit; what does not exist
+    /// is created, with its directories.
+    pub files: BTreeMap<RepoPath, Vec<u8>>,
+    /// The message. Space at its end is dropped.
+    pub message: String,
+    /// Author and committer.
+    pub author: Signature,
+}
+
+/// Who makes a commit, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    name: String,
+    email: String,
+    time: Timestamp,
+}
+
+/// Why a draft cannot become a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DraftError {
+    /// No message.
+    #[error("the commit message is empty")]
+    EmptyMessage,
+    /// Git refuses such commits.
+    #[error("the commit message contains a NUL character")]
+    NulInMessage,
+    /// An empty name, an empty address, or a character that ends either in git's format.
+    #[error("the author's name or e-mail address is empty or contains <, > or a line break")]
+    Signature,
+}
+
+/// What an update came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// There was nothing to write.
+    UpToDate {
+        /// The branch that was read.
+        branch: BranchName,
+        /// The commit at its tip.
+        commit_id: ObjectId,
+    },
+    /// A commit is on the branch.
+    Pushed {
+        /// The branch that was written.
+        branch: BranchName,
+        /// The new commit.
+        commit_id: ObjectId,
+        /// The commit it was made on.
+        parent: ObjectId,
+        /// How many times it was tried: more than once after a lost race or a lost connection.
+        attempts: u32,
+        /// The files that changed.
+        files: Vec<RepoPath>,
+    },
+}
+
+impl Signature {
+    /// Takes a name and an e-mail address, without the space around them.
+    ///
+    /// The time is when the caller decided, in whole seconds: nothing below here reads a clock.
+    pub fn new(name: &str, email: &str, time: Timestamp) -> Result<Self, DraftError> {
+        let (name, email) = (name.trim(), email.trim());
+        let is_refused = |text: &str| {
+            text.is_empty()
+                || text
+                    .chars()
+                    .any(|it| matches!(it, '<' | '>') || it.is_control())
+        };
+        if is_refused(name) || is_refused(email) {
+            return Err(DraftError::Signature);
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            email: email.to_owned(),
+            time,
+        })
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The e-mail address.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// When.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+}
+
+impl Receipt {
+    /// The branch that was read or written.
+    pub fn branch(&self) -> &BranchName {
+        match self {
+            Self::UpToDate { branch, .. } | Self::Pushed { branch, .. } => branch,
+        }
+    }
+
+    /// The commit at the branch's tip when the update ended.
+    pub fn commit_id(&self) -> ObjectId {
+        match self {
+            Self::UpToDate { commit_id, .. } | Self::Pushed { commit_id, .. } => *commit_id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_git_could_not_read_back_are_refused() {
+        check(
+            "Image Updater",
+            "noreply@example.org",
+            Ok(("Image Updater", "noreply@example.org")),
+        );
+        check(" Zoë ", " z@example.org\n", Ok(("Zoë", "z@example.org")));
+        check("", "z@example.org", Err(DraftError::Signature));
+        check("z", " ", Err(DraftError::Signature));
+        check("z <z>", "z@example.org", Err(DraftError::Signature));
+        check(
+            "z",
+            "z@example.org> 0 +0000\nparent x",
+            Err(DraftError::Signature),
+        );
+    }
+
+    #[track_caller]
+    fn check(name: &str, email: &str, expected: Result<(&str, &str), DraftError>) {
+        let actual = Signature::new(name, email, Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            actual.as_ref().map(|it| (it.name(), it.email())),
+            expected.as_ref().copied()
+        );
+    }
+}
