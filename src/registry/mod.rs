@@ -1,1 +1,41 @@
-//! (to be written)
+//! Asks registries which tags a repository has and which manifest a tag names.
+//!
+//! Reads only: it never pushes, and it decides nothing about the tags it finds.
+//!
+//! `oci-client` gives this module the media types of manifests. Its `Client` is not used, because
+//! it cannot be given what the operator promises: it follows no `Link`, so a listing ends after
+//! one page and looks complete; it keeps response headers to itself, and with them
+//! `Retry-After`; it reads bodies without a bound; and it builds its own HTTP client, so a
+//! resolver that refuses link-local addresses cannot be put in.
+//!
+//! # What is promised
+//!
+//! * A listing is whole or an error, never a part of one.
+//! * Whatever a registry sends, time, memory and the number of requests are bounded.
+//! * A credential goes to the registry and to the token server it names over TLS, and nowhere
+//!   else: not over a redirect, not to the host of a `Link`, not into an error.
+//! * Link-local addresses, where clouds keep credentials of machines, are never asked. A proxy
+//!   resolves names itself: behind one, only addresses written out are refused.
+
+pub mod access;
+pub mod credentials;
+pub mod error;
+
+mod answer;
+mod client;
+mod digest;
+mod endpoint;
+mod exchange;
+mod manifest;
+mod resolver;
+mod retry;
+mod session;
+mod tags;
+mod token;
+mod transport;
+
+pub use access::{Access, AccessKey};
+pub use client::Client;
+pub use credentials::Credential;
+pub use error::Error;
+pub use tags::{SkippedTags, TagList};

@@ -1,0 +1,180 @@
+//! Where the API of a repository's registry is, and which addresses are never asked.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use image_update_core::image::Repository;
+use url::{Host, Url};
+
+/// The API host of Docker Hub; `docker.io` itself serves a web site.
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+
+/// The API of one registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// Scheme, host and port; the path is `/`.
+    base: Url,
+}
+
+impl Endpoint {
+    /// The endpoint of a repository over TLS; `None` when its registry makes no URL.
+    pub(super) fn of(repository: &Repository) -> Option<Self> {
+        let host = if repository.is_docker_hub() {
+            DOCKER_HUB_API
+        } else {
+            repository.registry()
+        };
+        Url::parse(&format!("https://{host}/"))
+            .ok()
+            .map(|base| Self { base })
+    }
+
+    /// The same endpoint over plain HTTP.
+    pub(super) fn without_tls(&self) -> Option<Self> {
+        let mut base = self.base.clone();
+        base.set_scheme("http").ok()?;
+        Some(Self { base })
+    }
+
+    pub(super) fn has_tls(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
+    /// Whether the registry's name gives a port, so that plain HTTP is on the same one.
+    pub(super) fn has_port(&self) -> bool {
+        self.base.port().is_some()
+    }
+
+    /// The URL of a path such as `/v2/org/app/tags/list`.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url
+    }
+
+    /// Whether a URL has this endpoint's scheme, host and port, and no credential of its own.
+    pub(super) fn owns(&self, url: &Url) -> bool {
+        self.base.origin() == url.origin() && !has_credential(url)
+    }
+
+    /// Scheme, host and port, for use as a key.
+    pub(super) fn as_str(&self) -> &str {
+        self.base.as_str()
+    }
+}
+
+/// Whether a URL brings a user name or a password, which the HTTP client would send.
+pub(super) fn has_credential(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+/// Whether a URL's host is a link-local address that is written out.
+///
+/// Names are looked up later; see [`super::resolver`].
+pub(super) fn is_link_local_literal(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_link_local(address.into()),
+        Some(Host::Ipv6(address)) => is_link_local(address.into()),
+        Some(Host::Domain(_)) | None => false,
+    }
+}
+
+/// Whether an address is in `169.254.0.0/16` (RFC 3927) or `fe80::/10` (RFC 4291), where clouds
+/// serve the credentials of the machine. An IPv4 address inside an IPv6 one counts.
+pub(super) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => {
+            address.is_unicast_link_local() || embedded_ipv4(address).is_some_and(is_link_local)
+        }
+    }
+}
+
+/// The IPv4 address that an IPv6 one leads to: mapped (`::ffff:a.b.c.d`), compatible
+/// (`::a.b.c.d`), or behind the well-known NAT64 prefix (`64:ff9b::a.b.c.d`, RFC 6052).
+fn embedded_ipv4(address: Ipv6Addr) -> Option<IpAddr> {
+    let [prefix @ .., high, low] = address.segments();
+    let is_embedded = matches!(
+        prefix,
+        [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]
+    );
+    let bits = (u32::from(high) << 16) | u32::from(low);
+    is_embedded.then(|| IpAddr::V4(bits.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_api_of_a_registry() {
+        check_url("nginx", "https://registry-1.docker.io/v2/");
+        check_url("ghcr.io/org/app", "https://ghcr.io/v2/");
+        check_url("localhost:5000/app", "https://localhost:5000/v2/");
+        check_url("[::1]:5000/app", "https://[::1]:5000/v2/");
+    }
+
+    #[test]
+    fn owns_what_has_the_same_scheme_host_and_port() {
+        check_owner("https://r.example/other?x=y", true);
+        check_owner("https://r.example:443/", true);
+        check_owner("https://R.example/", true);
+        check_owner("https://r.example:444/", false);
+        check_owner("http://r.example/", false);
+        check_owner("https://r.example.evil/", false);
+        check_owner("https://r.example@other.example/", false);
+        check_owner("https://user@r.example/", false);
+        check_owner("https://:password@r.example/", false);
+    }
+
+    #[test]
+    fn knows_link_local_addresses() {
+        for url in [
+            "http://169.254.169.254/latest",
+            "http://169.254.0.0",
+            "http://2852039166/",
+            "http://0xa9.0xfe.1.1/",
+            "http://[fe80::1]/",
+            "http://[febf::1]/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[::169.254.169.254]/",
+            "http://[64:ff9b::169.254.169.254]/",
+        ] {
+            check_link_local(url, true);
+        }
+        for url in [
+            "http://169.253.0.1/",
+            "http://127.0.0.1/",
+            "http://10.0.0.1/",
+            "http://[::1]/",
+            "http://[fec0::1]/",
+            "http://r.example/",
+        ] {
+            check_link_local(url, false);
+        }
+    }
+
+    #[track_caller]
+    fn check_url(repository: &str, expected: &str) {
+        let repository = repository.parse().expect("the row's repository is valid");
+        let url = Endpoint::of(&repository)
+            .expect("a repository has an endpoint")
+            .url("/v2/");
+        assert_eq!(url.as_str(), expected);
+    }
+
+    #[track_caller]
+    fn check_owner(url: &str, expected: bool) {
+        let repository = "r.example/app"
+            .parse()
+            .expect("the test's repository is valid");
+        let endpoint = Endpoint::of(&repository).expect("a repository has an endpoint");
+        let url = url.parse().expect("the row's URL is valid");
+        assert_eq!(endpoint.owns(&url), expected, "{url}");
+    }
+
+    #[track_caller]
+    fn check_link_local(url: &str, expected: bool) {
+        let url = url.parse().expect("the row's URL is valid");
+        assert_eq!(is_link_local_literal(&url), expected, "{url}");
+    }
+}

@@ -1,0 +1,457 @@
+//! The requests that answer one question: authentication, redirects, retries, plain HTTP.
+//!
+//! An exchange belongs to one repository. It shows its credential to the repository's registry
+//! and to the token server that registry names, and to no other host. It does not know what is
+//! asked; that is in [`super::tags`] and [`super::manifest`].
+
+use image_update_core::image::Repository;
+use image_update_core::wire::challenge::{self, Challenge};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE,
+};
+use reqwest::{Method, StatusCode};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::access::Access;
+use super::answer::{Answer, Unread};
+use super::client::Shared;
+use super::credentials::Credential;
+use super::endpoint::{Endpoint, has_credential, is_link_local_literal};
+use super::error::{Error, Host, Remark};
+use super::session::{Session, SessionKey};
+use super::transport::Failure;
+use super::{retry, token, transport};
+
+/// Redirects that are followed for one request. Registries use one, to a server near the client.
+const MAX_REDIRECTS: u32 = 5;
+
+/// Values of `WWW-Authenticate` that are read; registries send one or two.
+const MAX_CHALLENGE_HEADERS: usize = 8;
+
+/// The requests for one repository, on behalf of one access.
+pub(super) struct Exchange<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) access: &'a Access,
+    pub(super) endpoint: Endpoint,
+    /// Requests that reached a server so far, those for tokens included.
+    pub(super) requests: u32,
+    /// What the registry was shown last, so that no error repeats it.
+    shown: Option<HeaderValue>,
+    shared: &'a Shared,
+    http: reqwest::Client,
+}
+
+/// One request, complete.
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: &'static str,
+    pub(super) authorization: Option<HeaderValue>,
+    /// A form to post.
+    pub(super) form: Option<Zeroizing<String>>,
+    /// The most bytes of the answer's body.
+    pub(super) limit: usize,
+}
+
+impl Request {
+    /// A request without a body; [`Exchange::ask`] adds what the registry wants to be shown.
+    pub(super) fn new(method: Method, url: Url, accept: &'static str, limit: usize) -> Self {
+        Self {
+            method,
+            url,
+            accept,
+            authorization: None,
+            form: None,
+            limit,
+        }
+    }
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        repository: &'a Repository,
+        access: &'a Access,
+    ) -> Result<Self, Error> {
+        let http =
+            shared
+                .transport
+                .client(access)
+                .map_err(|transport::BadCertificates(source)| Error::Certificates {
+                    repository: repository.clone(),
+                    source,
+                })?;
+        let endpoint = Endpoint::of(repository).ok_or_else(|| Error::InvalidRegistry {
+            repository: repository.clone(),
+        })?;
+        let plain = endpoint
+            .without_tls()
+            .filter(|plain| access.insecure && shared.transport.is_plain(access, plain.as_str()));
+        let endpoint = plain.unwrap_or(endpoint);
+        Ok(Self {
+            repository,
+            access,
+            endpoint,
+            requests: 0,
+            shown: None,
+            shared,
+            http,
+        })
+    }
+
+    /// Sends a request with what the registry wants to be shown, and follows redirects.
+    ///
+    /// The answer is a success, or an error of the client that only who asks can explain (404).
+    pub(super) async fn ask(&mut self, mut request: Request) -> Result<Answer, Error> {
+        let mut authorization = self.remembered_authorization().await?;
+        let mut is_renewed = false;
+        let mut redirects = 0;
+        loop {
+            let is_own = self.endpoint.owns(&request.url);
+            request.authorization = authorization.clone().filter(|_| is_own);
+            self.shown.clone_from(&authorization);
+            let answer = match self.send(&request).await {
+                Err(error) if is_own && self.give_up_tls(&error) => {
+                    request.url = with_scheme_of(&self.endpoint, &request.url);
+                    continue;
+                }
+                other => other?,
+            };
+            match answer.status {
+                StatusCode::UNAUTHORIZED if !is_own => {
+                    let (repository, host) = (self.repository.clone(), Host::of(&answer.url));
+                    return Err(Error::ForeignChallenge { repository, host });
+                }
+                StatusCode::UNAUTHORIZED if !is_renewed => {
+                    is_renewed = true;
+                    authorization = Some(self.renew(&answer).await?);
+                }
+                status if is_redirect(status) => {
+                    redirects += 1;
+                    if redirects > MAX_REDIRECTS {
+                        return Err(Error::TooManyRedirects {
+                            repository: self.repository.clone(),
+                        });
+                    }
+                    request.url = self.redirect_target(&answer)?;
+                }
+                status if status.is_success() || is_for_the_caller(status) => return Ok(answer),
+                _ => {
+                    let refusal = self.refusal(&answer);
+                    if answer.status == StatusCode::UNAUTHORIZED {
+                        self.shared.sessions.remove(&self.session_key());
+                    }
+                    return Err(refusal);
+                }
+            }
+        }
+    }
+
+    /// Sends a request as it is, again after failures that may pass.
+    ///
+    /// The answer has any status. A server that says when to come back is not asked before.
+    pub(super) async fn send(&mut self, request: &Request) -> Result<Answer, Error> {
+        if is_link_local_literal(&request.url) {
+            let (repository, host) = (self.repository.clone(), Host::of(&request.url));
+            return Err(Error::LinkLocal { repository, host });
+        }
+        let mut retries = 0;
+        loop {
+            let is_last = retries == retry::MAX_RETRIES;
+            let sent = self.send_once(request).await;
+            let was_received = !matches!(&sent, Err(Unread::Broken(error)) if error.is_connect());
+            self.requests += u32::from(was_received);
+            match sent {
+                Ok(answer) => {
+                    let may_pass = answer.status.is_server_error()
+                        && retry::retry_after(&answer.headers).is_none();
+                    if is_last || !may_pass {
+                        return Ok(answer);
+                    }
+                }
+                Err(Unread::TooLarge) => {
+                    return Err(Error::BodyTooLarge {
+                        repository: self.repository.clone(),
+                        host: Host::of(&request.url),
+                        limit: request.limit,
+                    });
+                }
+                Err(Unread::Broken(error)) => {
+                    if is_last || !Failure::of(&error).may_pass() {
+                        return Err(self.failed(&request.url, error));
+                    }
+                }
+            }
+            tokio::time::sleep(retry::delay(retries)).await;
+            retries += 1;
+        }
+    }
+
+    async fn send_once(&self, request: &Request) -> Result<Answer, Unread> {
+        let mut builder = self
+            .http
+            .request(request.method.clone(), request.url.clone())
+            .header(ACCEPT, request.accept);
+        if let Some(authorization) = &request.authorization {
+            builder = builder.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(form) = &request.form {
+            builder = builder
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.to_string());
+        }
+        let response = builder.send().await.map_err(Unread::Broken)?;
+        Answer::read(response, request.limit).await
+    }
+
+    /// What the repository wanted to be shown last time, renewed where it has run out.
+    async fn remembered_authorization(&mut self) -> Result<Option<HeaderValue>, Error> {
+        let key = self.session_key();
+        let Some(mut session) = self.shared.sessions.get(&key) else {
+            return Ok(None);
+        };
+        if let Session::Bearer { source, .. } = &session
+            && session.is_expired()
+        {
+            // Asking the known token server spares the request that would be refused. If it has
+            // moved, the next question starts from the registry's challenge.
+            self.shared.sessions.remove(&key);
+            session = token::fetch(self, source.clone()).await?;
+            self.shared.sessions.insert(key, session.clone());
+        }
+        Ok(Some(session.header().clone()))
+    }
+
+    /// Finds out what a registry wants to be shown, after it refused a request.
+    async fn renew(&mut self, answer: &Answer) -> Result<HeaderValue, Error> {
+        let key = self.session_key();
+        self.shared.sessions.remove(&key);
+        let session = match self.choose_challenge(answer)? {
+            Challenge::Bearer(source) => token::fetch(self, source).await?,
+            Challenge::Basic => {
+                let header = self
+                    .access
+                    .credential
+                    .as_ref()
+                    .and_then(Credential::basic_header);
+                let header = header.and_then(|header| token::header(&header));
+                match header.filter(|header| self.shown.as_ref() != Some(header)) {
+                    Some(header) => Session::Basic(header),
+                    None => return Err(self.refusal(answer)),
+                }
+            }
+            Challenge::Other { scheme: _ } => {
+                return Err(Error::UnsupportedChallenge {
+                    repository: self.repository.clone(),
+                });
+            }
+        };
+        self.shared.sessions.insert(key, session.clone());
+        Ok(session.header().clone())
+    }
+
+    /// The challenge to answer: a token is preferred, since it does not carry the password.
+    fn choose_challenge(&self, answer: &Answer) -> Result<Challenge, Error> {
+        let mut offered = Vec::new();
+        let mut unreadable = None;
+        for value in answer
+            .headers
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .take(MAX_CHALLENGE_HEADERS)
+        {
+            match challenge::parse(&String::from_utf8_lossy(value.as_bytes())) {
+                Ok(challenges) => offered.extend(challenges),
+                Err(error) => unreadable = Some(error),
+            }
+        }
+        offered.sort_by_key(|challenge| match challenge {
+            Challenge::Bearer(_) => 0,
+            Challenge::Basic => 1,
+            Challenge::Other { .. } => 2,
+        });
+        match (offered.into_iter().next(), unreadable) {
+            (Some(challenge), _) => Ok(challenge),
+            (None, Some(source)) => Err(Error::InvalidChallenge {
+                repository: self.repository.clone(),
+                source,
+            }),
+            (None, None) => Err(self.refusal(answer)),
+        }
+    }
+
+    /// Where a redirect leads: to any host that is as private as the registry itself.
+    ///
+    /// registry.k8s.io sends every request for tags and manifests to a server near the client,
+    /// so other hosts are allowed; they are shown no credential.
+    fn redirect_target(&self, answer: &Answer) -> Result<Url, Error> {
+        let location = answer
+            .headers
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok());
+        let is_allowed = |url: &Url| {
+            let is_private =
+                url.scheme() == "https" || (url.scheme() == "http" && !self.endpoint.has_tls());
+            is_private && url.has_host() && !has_credential(url)
+        };
+        location
+            .and_then(|location| answer.url.join(location).ok())
+            .filter(is_allowed)
+            .ok_or_else(|| Error::InvalidRedirect {
+                repository: self.repository.clone(),
+            })
+    }
+
+    /// Falls back to plain HTTP where that is allowed and TLS is not spoken.
+    fn give_up_tls(&mut self, error: &Error) -> bool {
+        let may_be_plain = if let Error::Connect { source, .. } = error {
+            // Without a port, plain HTTP is on another one, where somebody may listen.
+            Failure::of(source) == Failure::Refused && !self.endpoint.has_port()
+        } else {
+            matches!(error, Error::PlainHttp { .. })
+        };
+        if !(may_be_plain && self.access.insecure && self.endpoint.has_tls()) {
+            return false;
+        }
+        let Some(plain) = self.endpoint.without_tls() else {
+            return false;
+        };
+        self.shared
+            .transport
+            .remember_plain(self.access, plain.as_str());
+        self.endpoint = plain;
+        true
+    }
+
+    /// Forgets that the registry speaks plain HTTP, after a question that failed.
+    pub(super) fn reconsider_tls(&self) {
+        if !self.endpoint.has_tls() {
+            self.shared
+                .transport
+                .forget_plain(self.access, self.endpoint.as_str());
+        }
+    }
+
+    fn session_key(&self) -> SessionKey {
+        SessionKey {
+            access: self.access.key(),
+            endpoint: self.endpoint.as_str().to_owned(),
+            path: self.repository.path().to_owned(),
+        }
+    }
+
+    /// What a status that is no success means.
+    pub(super) fn refusal(&self, answer: &Answer) -> Error {
+        let repository = self.repository.clone();
+        let said = self.remark(answer);
+        let retry_after = retry::retry_after(&answer.headers);
+        let status = answer.status.as_u16();
+        match answer.status {
+            StatusCode::UNAUTHORIZED => {
+                let presented = self.access.credential.is_some();
+                Error::Unauthorized {
+                    repository,
+                    presented,
+                    said,
+                }
+            }
+            StatusCode::FORBIDDEN => Error::Forbidden { repository, said },
+            StatusCode::TOO_MANY_REQUESTS => Error::RateLimited {
+                repository,
+                retry_after,
+                said,
+            },
+            code if code.is_server_error() => Error::ServerError {
+                repository,
+                status,
+                retry_after,
+                said,
+            },
+            _ => Error::UnexpectedStatus {
+                repository,
+                status,
+                said,
+            },
+        }
+    }
+
+    /// The registry's own words, unless they repeat what it was shown.
+    pub(super) fn remark(&self, answer: &Answer) -> Remark {
+        let basic = self
+            .access
+            .credential
+            .as_ref()
+            .and_then(Credential::basic_header);
+        let secrets = [
+            self.access.credential.as_ref().map(Credential::secret),
+            basic.as_deref().map(|header| without_scheme(header)),
+            self.shown
+                .as_ref()
+                .and_then(|header| header.to_str().ok())
+                .map(without_scheme),
+        ];
+        let secrets: Vec<&str> = secrets.into_iter().flatten().collect();
+        Remark::from_body(&answer.body, &secrets)
+    }
+
+    fn failed(&self, url: &Url, error: reqwest::Error) -> Error {
+        let repository = self.repository.clone();
+        let host = Host::of(url);
+        let failure = Failure::of(&error);
+        // The URL of a token request says more than the host does.
+        let source = error.without_url();
+        match failure {
+            Failure::LinkLocal => Error::LinkLocal { repository, host },
+            Failure::NotTls => Error::PlainHttp { repository, host },
+            Failure::Tls => Error::Tls {
+                repository,
+                host,
+                source,
+            },
+            Failure::Refused | Failure::Connect => Error::Connect {
+                repository,
+                host,
+                source,
+            },
+            Failure::Timeout if source.is_connect() => Error::Connect {
+                repository,
+                host,
+                source,
+            },
+            Failure::Timeout => Error::Timeout {
+                repository,
+                after: transport::READ_TIMEOUT,
+            },
+            Failure::Interrupted => Error::Interrupted {
+                repository,
+                host,
+                source,
+            },
+        }
+    }
+}
+
+fn without_scheme(header: &str) -> &str {
+    header.split_once(' ').map_or(header, |(_, value)| value)
+}
+
+fn with_scheme_of(endpoint: &Endpoint, url: &Url) -> Url {
+    let mut moved = endpoint.url(url.path());
+    moved.set_query(url.query());
+    moved
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Whether a status means something else for every question.
+fn is_for_the_caller(status: StatusCode) -> bool {
+    let has_one_meaning = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    status.is_client_error() && !has_one_meaning.contains(&status)
+}

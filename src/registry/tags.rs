@@ -1,0 +1,218 @@
+//! Lists the tags of a repository, page by page, to the end or not at all.
+//!
+//! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags>
+
+use std::collections::HashSet;
+
+use image_update_core::image::{Digest, Excerpt, Tag};
+use image_update_core::wire::link_header;
+use reqwest::Method;
+use reqwest::header::LINK;
+use serde::Deserialize;
+use url::Url;
+
+use super::answer::Answer;
+use super::digest;
+use super::endpoint::has_credential;
+use super::error::{BodyError, Error, Expected, Host};
+use super::exchange::{Exchange, Request};
+
+/// The tags asked for with one page: the most that GitHub, Amazon and Google give at once.
+const PAGE_TAGS: u32 = 1000;
+
+/// The most pages of a list. At the 100 tags of registries that ignore what is asked for, this
+/// is 50,000 tags; the largest public repositories have some ten thousand.
+const MAX_PAGES: u32 = 500;
+
+/// The most tags of a list: what [`MAX_PAGES`] full pages hold.
+const MAX_TAGS: usize = 500_000;
+
+/// The largest page. A thousand tags of the greatest length are 131 KB; registries that do not
+/// page send everything at once, and this is 60,000 such tags or half a million common ones.
+const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// The most bytes of all pages: half a million tags of the greatest length.
+const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
+
+/// The tags of a repository at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagList {
+    /// Every tag once, ordered by its bytes.
+    pub tags: Vec<Tag>,
+    /// The digest of the tags in this order: the same list has the same revision.
+    pub revision: Digest,
+    /// How many requests it took, those for tokens and those that were repeated included.
+    pub requests: u32,
+    /// What was in the list and is no tag, if anything.
+    pub skipped: Option<SkippedTags>,
+}
+
+/// Entries of a list that were left out because nobody could pull them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedTags {
+    /// How many.
+    pub count: usize,
+    /// The first of them.
+    pub first: Excerpt,
+}
+
+/// Reads every page.
+pub(super) async fn list(exchange: &mut Exchange<'_>) -> Result<TagList, Error> {
+    let path = format!("/v2/{}/tags/list", exchange.repository.path());
+    let mut url = exchange.endpoint.url(&path);
+    url.set_query(Some(&format!("n={PAGE_TAGS}")));
+
+    let mut collected = Collected::default();
+    let mut visited = HashSet::new();
+    for _ in 0..MAX_PAGES {
+        visited.insert(url.clone());
+        let request = Request::new(Method::GET, url, "application/json", MAX_PAGE_BYTES);
+        let answer = exchange.ask(request).await?;
+        let had_something_new = collected.add(exchange, &answer)?;
+        let Some(next) = next_page(exchange, &answer)? else {
+            return Ok(collected.finish(exchange.requests));
+        };
+        if visited.contains(&next) || !had_something_new {
+            return Err(Error::RepeatedPage {
+                repository: exchange.repository.clone(),
+            });
+        }
+        url = next;
+    }
+    Err(Error::TooManyPages {
+        repository: exchange.repository.clone(),
+        limit: MAX_PAGES,
+    })
+}
+
+/// What the pages read so far hold.
+#[derive(Default)]
+struct Collected {
+    tags: HashSet<Tag>,
+    bytes: usize,
+    skipped: Option<SkippedTags>,
+}
+
+impl Collected {
+    /// Adds a page; false when every one of its tags was there already.
+    fn add(&mut self, exchange: &Exchange<'_>, answer: &Answer) -> Result<bool, Error> {
+        if !answer.status.is_success() {
+            return Err(refusal(exchange, answer));
+        }
+        let repository = || exchange.repository.clone();
+        let page = parse(answer).map_err(|source| Error::InvalidBody {
+            repository: repository(),
+            expected: Expected::TagList,
+            source,
+        })?;
+        self.bytes += answer.body.len();
+        if self.bytes > MAX_LIST_BYTES {
+            let host = Host::of(&answer.url);
+            return Err(Error::BodyTooLarge {
+                repository: repository(),
+                host,
+                limit: MAX_LIST_BYTES,
+            });
+        }
+        let mut had_something_new = page.is_empty();
+        for text in page {
+            if let Ok(tag) = text.parse() {
+                had_something_new |= self.tags.insert(tag);
+            } else {
+                had_something_new = true;
+                self.skip(&text);
+            }
+        }
+        if self.tags.len() > MAX_TAGS {
+            return Err(Error::TooManyTags {
+                repository: repository(),
+                limit: MAX_TAGS,
+            });
+        }
+        Ok(had_something_new)
+    }
+
+    fn skip(&mut self, text: &str) {
+        self.skipped
+            .get_or_insert_with(|| SkippedTags {
+                count: 0,
+                first: Excerpt::new(text),
+            })
+            .count += 1;
+    }
+
+    fn finish(self, requests: u32) -> TagList {
+        let mut tags: Vec<Tag> = self.tags.into_iter().collect();
+        tags.sort_unstable();
+        let revision = digest::of_tags(&tags);
+        TagList {
+            tags,
+            revision,
+            requests,
+            skipped: self.skipped,
+        }
+    }
+}
+
+fn refusal(exchange: &Exchange<'_>, answer: &Answer) -> Error {
+    if answer.status == reqwest::StatusCode::NOT_FOUND {
+        let said = exchange.remark(answer);
+        return Error::RepositoryNotFound {
+            repository: exchange.repository.clone(),
+            said,
+        };
+    }
+    exchange.refusal(answer)
+}
+
+/// Reads the tags of a page. `null` is how registries written in Go spell "none".
+fn parse(answer: &Answer) -> Result<Vec<String>, BodyError> {
+    #[derive(Deserialize)]
+    struct Page {
+        tags: Tags,
+    }
+    /// Not an `Option` itself, so that a page without `tags` is refused.
+    #[derive(Deserialize)]
+    struct Tags(Option<Vec<String>>);
+
+    if !is_json(answer.media_type().as_deref()) {
+        return Err(answer.wrong_content_type());
+    }
+    let page: Page = serde_json::from_slice(&answer.body).map_err(|error| BodyError::Json {
+        line: error.line(),
+        column: error.column(),
+    })?;
+    Ok(page.tags.0.unwrap_or_default())
+}
+
+/// Whether a content type may be that of JSON. Some registries send none, and Amazon's has sent
+/// `text/plain`; the pages of proxies and logins are `text/html`.
+fn is_json(media_type: Option<&str>) -> bool {
+    media_type.is_none_or(|media_type| {
+        matches!(media_type, "application/json" | "text/plain") || media_type.ends_with("+json")
+    })
+}
+
+/// Where the next page is, if there is one: on the host of this page, and nowhere else.
+fn next_page(exchange: &Exchange<'_>, answer: &Answer) -> Result<Option<Url>, Error> {
+    let repository = || exchange.repository.clone();
+    let invalid = |source| Error::InvalidLink {
+        repository: repository(),
+        source,
+    };
+    for value in answer.headers.get_all(LINK) {
+        let value = value.to_str().map_err(|_| invalid(None))?;
+        let Some(target) = link_header::next(value).map_err(|error| invalid(Some(error)))? else {
+            continue;
+        };
+        let next = answer.url.join(target).map_err(|_| invalid(None))?;
+        if next.origin() != answer.url.origin() || has_credential(&next) {
+            return Err(Error::ForeignLink {
+                repository: repository(),
+                host: Host::of(&next),
+            });
+        }
+        return Ok(Some(next));
+    }
+    Ok(None)
+}
