@@ -5,7 +5,11 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use image_update_core::target::{EditError, helm_values, kustomization};
+use image_update_core::target::argocd_source::{self, OverrideEdit};
+use image_update_core::target::kustomization::{self, ImageEdit};
+use image_update_core::target::manifests::{self, ManifestEdit};
+use image_update_core::target::markers::{self, MarkerEdit};
+use image_update_core::target::{EditError, Image, helm_values};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -86,6 +90,98 @@ fn every_kustomization_case_gives_its_bytes() {
             })
             .collect();
         kustomization::edit(file, &edits)
+    });
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+enum ArgocdSourceEdit {
+    Parameter {
+        param: String,
+        value: String,
+    },
+    KustomizeImage {
+        kustomize_image: String,
+        value: String,
+    },
+}
+
+#[test]
+fn every_argocd_source_case_gives_its_bytes() {
+    check_all("argocd-source", 11, |file, edits| {
+        let edits: Vec<_> = edits
+            .iter()
+            .map(|edit| match edit {
+                ArgocdSourceEdit::Parameter { param, value } => OverrideEdit::HelmParameter {
+                    name: param.clone(),
+                    value: value.clone(),
+                },
+                ArgocdSourceEdit::KustomizeImage {
+                    kustomize_image,
+                    value,
+                } => {
+                    let (renamed, image) = match value.split_once('=') {
+                        Some((_, image)) => (true, Image::parse(image)),
+                        None => (false, Image::parse(value)),
+                    };
+                    OverrideEdit::KustomizeImage(ImageEdit {
+                        name: kustomize_image.clone(),
+                        new_name: renamed.then_some(image.name),
+                        new_tag: image.tag,
+                        digest: image.digest,
+                    })
+                }
+            })
+            .collect();
+        argocd_source::edit(file, &edits)
+    });
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Marker {
+    policy: String,
+    name: String,
+    tag: String,
+    digest: Option<String>,
+}
+
+#[test]
+fn every_marker_case_gives_its_bytes() {
+    check_all("marker", 16, |file, edits| {
+        let edits: Vec<_> = edits
+            .iter()
+            .map(|edit: &Marker| MarkerEdit {
+                policy: edit.policy.clone(),
+                image: Image {
+                    name: edit.name.clone(),
+                    tag: Some(edit.tag.clone()),
+                    digest: edit.digest.clone(),
+                },
+            })
+            .collect();
+        markers::edit(file, &edits)
+    });
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    image: String,
+    value: String,
+}
+
+#[test]
+fn every_manifest_case_gives_its_bytes() {
+    check_all("manifest", 8, |file, edits| {
+        let edits: Vec<_> = edits
+            .iter()
+            .map(|edit: &Manifest| ManifestEdit {
+                repository: edit.image.clone(),
+                image: Image::parse(&edit.value),
+            })
+            .collect();
+        manifests::edit(file, &edits)
     });
 }
 

@@ -170,13 +170,12 @@ fn next_step(stream: &Stream, edit: &ValueEdit) -> Result<Option<Step>, EditErro
             null: inside,
             value: text().nested(&rest),
         }),
-        Resolution::Missing { inside, rest } => match rest.split_first() {
-            Some((key, rest)) => Some(Step::Insert {
+        Resolution::Missing { inside, rest } => {
+            rest.split_first().map(|(key, rest)| Step::Insert {
                 mapping: inside,
                 key: key.clone(),
                 value: text().nested(rest),
-            }),
-            None => None,
-        },
+            })
+        }
     })
 }

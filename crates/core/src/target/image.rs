@@ -2,8 +2,7 @@
 //!
 //! No validation: what is written was selected and checked before.
 
-use super::EditError;
-use crate::yaml::Excerpt;
+use super::{EditError, refuse_empty};
 
 const DOCKER_HUB: &str = "docker.io";
 
@@ -98,20 +97,16 @@ impl Image {
 
     /// Refuses an image with an empty name, tag or digest, or with neither tag nor digest.
     pub(super) fn refuse_empty_values(&self) -> Result<(), EditError> {
-        let empty = |value: &Option<String>| value.as_deref() == Some("");
-        let field = if self.name.is_empty() {
-            "name"
-        } else if empty(&self.tag) || (self.tag.is_none() && self.digest.is_none()) {
-            "tag"
-        } else if empty(&self.digest) {
-            "digest"
-        } else {
-            return Ok(());
-        };
-        Err(EditError::EmptyValue {
-            field,
-            subject: Excerpt::new(&self.name),
-        })
+        let neither = self.tag.is_none() && self.digest.is_none();
+        refuse_empty(&self.name, "name", &self.name)?;
+        refuse_empty(
+            &self.name,
+            "tag",
+            self.tag
+                .as_deref()
+                .unwrap_or(if neither { "" } else { "-" }),
+        )?;
+        refuse_empty(&self.name, "digest", self.digest.as_deref().unwrap_or("-"))
     }
 }
 

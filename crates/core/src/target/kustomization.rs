@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::image::same_image;
 use super::list::{self, List, Place};
-use super::{EditError, refuse_several_documents, settle};
+use super::{EditError, refuse_empty, refuse_several_documents, settle};
 use crate::yaml::{self, Entry as Found, Excerpt, NodeId, Step, Stream, Value};
 
 /// Names kustomize reads a kustomization from, in its order:
@@ -35,6 +35,29 @@ pub struct ImageEdit {
     pub new_tag: Option<String>,
     /// The digest to run, as `sha256:…`.
     pub digest: Option<String>,
+}
+
+impl ImageEdit {
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.new_name.is_none() && self.new_tag.is_none() && self.digest.is_none()
+    }
+
+    /// Refuses an edit that would write an empty value.
+    pub(super) fn refuse_empty_values(&self) -> Result<(), EditError> {
+        let optional = [
+            (NEW_NAME, self.new_name.as_ref()),
+            (NEW_TAG, self.new_tag.as_ref()),
+            (DIGEST, self.digest.as_ref()),
+        ];
+        refuse_empty(&self.name, NAME, &self.name)?;
+        for (field, value) in optional {
+            if let Some(value) = value {
+                refuse_empty(&self.name, field, value)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for ImageEdit {
@@ -66,7 +89,7 @@ pub fn read(file: &[u8], name: &str) -> Result<Option<Entry>, EditError> {
     let Some(entry) = find(&stream, &list, name)? else {
         return Ok(None);
     };
-    let field = |key| field(&stream, entry, key);
+    let field = |key| list::field(&stream, entry, key);
     Ok(Some(Entry {
         name: field(NAME)?.unwrap_or_default(),
         new_name: field(NEW_NAME)?,
@@ -78,34 +101,14 @@ pub fn read(file: &[u8], name: &str) -> Result<Option<Entry>, EditError> {
 /// Writes entries; `None` when the file says all of it already.
 pub fn edit(file: &[u8], edits: &[ImageEdit]) -> Result<Option<Vec<u8>>, EditError> {
     for edit in edits {
-        refuse_empty_values(edit)?;
+        edit.refuse_empty_values()?;
     }
     settle(file, edits, next_step)
 }
 
-/// Refuses an edit that would write an empty value.
-fn refuse_empty_values(edit: &ImageEdit) -> Result<(), EditError> {
-    let fields = [
-        (NAME, Some(&edit.name)),
-        (NEW_NAME, edit.new_name.as_ref()),
-        (NEW_TAG, edit.new_tag.as_ref()),
-        (DIGEST, edit.digest.as_ref()),
-    ];
-    match fields
-        .into_iter()
-        .find(|(_, value)| value.is_some_and(String::is_empty))
-    {
-        Some((field, _)) => Err(EditError::EmptyValue {
-            field,
-            subject: Excerpt::new(&edit.name),
-        }),
-        None => Ok(()),
-    }
-}
-
 fn next_step(stream: &Stream, edit: &ImageEdit) -> Result<Option<Step>, EditError> {
     refuse_several_documents(stream)?;
-    if edit.new_name.is_none() && edit.new_tag.is_none() && edit.digest.is_none() {
+    if edit.is_empty() {
         return Ok(None);
     }
     let list = match list::at(stream, &[IMAGES], || new_entry(edit))? {
@@ -130,34 +133,23 @@ fn find(stream: &Stream, list: &List, name: &str) -> Result<Option<NodeId>, Edit
     }
 }
 
-/// A field of an entry; `None` when it is missing, null or empty.
-fn field(stream: &Stream, entry: NodeId, key: &str) -> Result<Option<String>, EditError> {
-    let Some(value) = yaml::lookup(stream, entry, key)?.value() else {
-        return Ok(None);
-    };
-    let text = stream
-        .scalar(value)
-        .filter(|_| !stream.is_null(stream.follow(value)));
-    Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
-}
-
 fn entry_step(stream: &Stream, entry: NodeId, edit: &ImageEdit) -> Result<Option<Step>, EditError> {
     let tag = edit.new_tag.as_deref();
     let digest = edit.digest.as_deref();
     if let Some(new_name) = edit.new_name.as_deref() {
-        let current = match field(stream, entry, NEW_NAME)? {
+        let current = match list::field(stream, entry, NEW_NAME)? {
             Some(current) => current,
-            None => field(stream, entry, NAME)?.unwrap_or_default(),
+            None => list::field(stream, entry, NAME)?.unwrap_or_default(),
         };
         if !same_image(&current, new_name)
-            && let Some(step) = set(stream, entry, NEW_NAME, new_name)?
+            && let Some(step) = list::set_field(stream, entry, NEW_NAME, new_name)?
         {
             return Ok(Some(step));
         }
     }
     for (key, value, other) in [(NEW_TAG, tag, digest), (DIGEST, digest, tag)] {
         let step = match (value, other) {
-            (Some(value), _) => set(stream, entry, key, value)?,
+            (Some(value), _) => list::set_field(stream, entry, key, value)?,
             (None, Some(_)) => remove(stream, entry, key)?,
             (None, None) => None,
         };
@@ -166,19 +158,6 @@ fn entry_step(stream: &Stream, entry: NodeId, edit: &ImageEdit) -> Result<Option
         }
     }
     Ok(None)
-}
-
-/// The step that makes `key` of an entry say `value`.
-fn set(stream: &Stream, entry: NodeId, key: &str, value: &str) -> Result<Option<Step>, EditError> {
-    Ok(match yaml::lookup(stream, entry, key)? {
-        Found::Local { value: node, .. } => stream.set(node, value)?,
-        Found::Inherited { value: node } if stream.says(node, value) => None,
-        Found::Inherited { .. } | Found::Missing => Some(Step::Insert {
-            mapping: entry,
-            key: key.to_owned(),
-            value: Value::Text(value.to_owned()),
-        }),
-    })
 }
 
 fn remove(stream: &Stream, entry: NodeId, key: &str) -> Result<Option<Step>, EditError> {

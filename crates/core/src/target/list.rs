@@ -83,15 +83,19 @@ pub(super) fn at(
             sequence: node,
             shared,
         })),
-        _ if stream.is_null(node) && shared.is_none() => Ok(Place::ToMake(Step::Fill {
-            null: node,
-            value: list(&[]),
-        })),
-        _ => Err(yaml::Error::NotASequence {
-            path: path(),
-            at: stream.place(node),
+        Kind::Scalar { .. } if stream.is_null(node) && shared.is_none() => {
+            Ok(Place::ToMake(Step::Fill {
+                null: node,
+                value: list(&[]),
+            }))
         }
-        .into()),
+        Kind::Scalar { .. } | Kind::Alias { .. } | Kind::Mapping { .. } => {
+            Err(yaml::Error::NotASequence {
+                path: path(),
+                at: stream.place(node),
+            }
+            .into())
+        }
     }
 }
 
@@ -161,4 +165,37 @@ pub(super) fn unique(
         }),
         None => Ok(()),
     }
+}
+
+/// A field of an entry; `None` when it is missing, null or empty.
+pub(super) fn field(
+    stream: &Stream,
+    entry: NodeId,
+    key: &str,
+) -> Result<Option<String>, EditError> {
+    let Some(value) = yaml::lookup(stream, entry, key)?.value() else {
+        return Ok(None);
+    };
+    let text = stream
+        .scalar(value)
+        .filter(|_| !stream.is_null(stream.follow(value)));
+    Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
+}
+
+/// The step that makes field `key` of an entry the string `value`; `None` when it is that.
+pub(super) fn set_field(
+    stream: &Stream,
+    entry: NodeId,
+    key: &str,
+    value: &str,
+) -> Result<Option<Step>, EditError> {
+    Ok(match yaml::lookup(stream, entry, key)? {
+        Entry::Local { value: node, .. } => stream.set(node, value)?,
+        Entry::Inherited { value: node } if stream.says(node, value) => None,
+        Entry::Inherited { .. } | Entry::Missing => Some(Step::Insert {
+            mapping: entry,
+            key: key.to_owned(),
+            value: Value::Text(value.to_owned()),
+        }),
+    })
 }

@@ -5,10 +5,13 @@
 //! to do; so doing it twice is doing it once, by construction, and that is checked each time.
 //! Nothing here selects an image, and nothing reads or writes a file.
 
+pub mod argocd_source;
 pub mod helm_values;
 mod image;
 pub mod kustomization;
 mod list;
+pub mod manifests;
+pub mod markers;
 
 use std::fmt;
 
@@ -61,6 +64,43 @@ pub enum EditError {
         field: &'static str,
         /// What the edit is for.
         subject: Excerpt,
+    },
+
+    /// No container of a manifest runs the image.
+    #[error("image `{repository}` not found: no container of the file runs it")]
+    ImageNotFound {
+        /// The repository looked for.
+        repository: Excerpt,
+    },
+
+    /// A marker for a part of the image that is not known.
+    #[error("the marker of the value at {at} asks for the {part} of the image, and none is known")]
+    MissingPart {
+        /// What it asks for.
+        part: markers::Part,
+        /// Where the value stands.
+        at: Position,
+    },
+
+    /// A marker behind the header of `|` or `>`.
+    #[error("the marker at {at} stands behind a block scalar; write the value on one line")]
+    MarkedBlockScalar {
+        /// Where the marker stands.
+        at: Position,
+    },
+
+    /// A marker behind no value, such as a key whose mapping follows.
+    #[error("the marker at {at} has no value before it on its line; move it behind one")]
+    MarkerWithoutValue {
+        /// Where the marker stands.
+        at: Position,
+    },
+
+    /// A marker behind several values of one line.
+    #[error("the marker at {at} has several values before it; write each on a line of its own")]
+    MarkerOfSeveral {
+        /// Where the marker stands.
+        at: Position,
     },
 
     /// Two edits of one call want different things in one place, perhaps through an anchor.
@@ -130,4 +170,15 @@ fn refuse_several_documents(stream: &Stream) -> Result<(), EditError> {
         }),
         None => Ok(()),
     }
+}
+
+/// Refuses an empty `value` of an edit for `subject`.
+fn refuse_empty(subject: &str, field: &'static str, value: &str) -> Result<(), EditError> {
+    if value.is_empty() {
+        return Err(EditError::EmptyValue {
+            field,
+            subject: Excerpt::new(subject),
+        });
+    }
+    Ok(())
 }

@@ -40,18 +40,8 @@ pub(super) fn entry(
             }])
         }
         CollectionStyle::Flow => {
-            // JSON quotes everything; a single-quoted key says nothing about values.
-            let style = match quotes {
-                ScalarStyle::DoubleQuoted => ScalarStyle::DoubleQuoted,
-                _ => ScalarStyle::Plain,
-            };
-            let text = render::flow_entry(key, value, style);
-            in_brackets(
-                stream,
-                mapping,
-                last.map(|(key, value)| (key, value)),
-                &text,
-            )
+            let text = render::flow_entry(key, value, json_quotes(quotes));
+            in_brackets(stream, mapping, last, &text)
         }
         CollectionStyle::Pair => Err(stream.unsupported(mapping)),
     }
@@ -238,8 +228,14 @@ fn quotes_of_item(stream: &Stream, item: NodeId) -> ScalarStyle {
         Kind::Mapping { entries, .. } => entries.last().map_or(item, |(key, _)| *key),
         Kind::Scalar { .. } | Kind::Alias { .. } | Kind::Sequence { .. } => item,
     };
-    match render::key_style(stream, shown) {
-        ScalarStyle::DoubleQuoted => ScalarStyle::DoubleQuoted,
-        _ => ScalarStyle::Plain,
+    json_quotes(render::key_style(stream, shown))
+}
+
+/// JSON quotes keys and values alike; a single-quoted key says nothing about values.
+fn json_quotes(style: ScalarStyle) -> ScalarStyle {
+    if style == ScalarStyle::DoubleQuoted {
+        style
+    } else {
+        ScalarStyle::Plain
     }
 }

@@ -33,7 +33,7 @@ impl Stream {
     }
 
     /// Where the line with `offset` begins.
-    pub(super) fn line_start(&self, offset: usize) -> usize {
+    pub(crate) fn line_start(&self, offset: usize) -> usize {
         let before = self.text(0..offset);
         match before.rfind(['\n', '\r']) {
             Some(line_break) => line_break + 1,
@@ -70,7 +70,7 @@ impl Stream {
     }
 
     /// Whether only blanks stand before `offset` in its line.
-    pub(super) fn is_first_on_line(&self, offset: usize) -> bool {
+    pub(crate) fn is_first_on_line(&self, offset: usize) -> bool {
         self.text(self.line_start(offset)..offset)
             .trim_matches([' ', '\t'])
             .is_empty()
@@ -103,12 +103,16 @@ impl Stream {
                 .text(0..offset)
                 .trim_end_matches([' ', '\t', '\r', '\n'])
                 .len();
-            match self
+            let before = self
                 .comments
-                .binary_search_by_key(&offset, |comment| comment.span.end)
+                .partition_point(|comment| comment.span.start < offset);
+            match before
+                .checked_sub(1)
+                .and_then(|index| self.comments.get(index))
             {
-                Ok(index) => offset = self.comments[index].span.start,
-                Err(_) => return offset,
+                // Trimming has cut the comment's own trailing blanks, too.
+                Some(comment) if comment.span.end >= offset => offset = comment.span.start,
+                _ => return offset,
             }
         }
     }
@@ -153,6 +157,37 @@ impl Stream {
                 entries.get(index).map(|(key, _)| *key)
             }
             Kind::Scalar { .. } | Kind::Alias { .. } | Kind::Sequence { .. } => None,
+        }
+    }
+
+    /// Whether the node is the key of a mapping.
+    pub(crate) fn is_key(&self, id: NodeId) -> bool {
+        match self.node(id).parent.map(|parent| &self.node(parent).kind) {
+            Some(Kind::Mapping { entries, .. }) => {
+                entries.binary_search_by_key(&id, |(key, _)| *key).is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the value is written with `|` or `>`.
+    pub(crate) fn is_block_scalar(&self, id: NodeId) -> bool {
+        matches!(
+            self.node(id).kind,
+            Kind::Scalar {
+                style: ScalarStyle::Literal | ScalarStyle::Folded,
+                ..
+            }
+        )
+    }
+
+    /// Where the text of a scalar or an alias ends on the line that a comment can follow; for a
+    /// block scalar the end of its header. `None` for collections.
+    pub(crate) fn value_line_end(&self, id: NodeId) -> Option<usize> {
+        match self.node(id).kind {
+            Kind::Scalar { .. } if self.is_block_scalar(id) => Some(self.header(id).ok()?.end),
+            Kind::Scalar { .. } | Kind::Alias { .. } => self.content_end(id).ok(),
+            Kind::Sequence { .. } | Kind::Mapping { .. } => None,
         }
     }
 
@@ -241,7 +276,7 @@ impl Stream {
     pub(super) fn header(&self, id: NodeId) -> Result<Header, Error> {
         let mut start = self
             .properties_end(id)
-            .unwrap_or(self.node(id).previous_end);
+            .unwrap_or_else(|| self.node(id).previous_end);
         loop {
             start = self.skip_space(start);
             match self.byte(start) {

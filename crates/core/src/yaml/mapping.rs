@@ -103,11 +103,11 @@ fn merged_value(stream: &Stream, merged: NodeId, key: &str) -> Result<Option<Nod
                 if let Some((_, value)) = local(stream, node, key)? {
                     return Ok(Some(value));
                 }
-                let merges = entries
+                let inner = entries
                     .iter()
                     .rev()
                     .filter(|(name, _)| is_merge_key(stream, *name));
-                waiting.extend(merges.map(|(_, value)| *value));
+                waiting.extend(inner.map(|(_, value)| *value));
             }
             Kind::Scalar { .. } | Kind::Alias { .. } => {}
         }

@@ -170,7 +170,7 @@ pub(crate) fn resolve(stream: &Stream, root: NodeId, path: &KeyPath) -> Result<R
     // The place that took most of the path is where the rest belongs.
     ends.sort_by_key(|end| end.depth);
     let Some(end) = ends.pop() else {
-        return Err(failure.unwrap_or(Error::BadPath {
+        return Err(failure.unwrap_or_else(|| Error::BadPath {
             path: Excerpt::new(&path.to_string()),
         }));
     };

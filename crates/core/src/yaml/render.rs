@@ -11,8 +11,8 @@ const DEFAULT_STEP: usize = 2;
 pub(crate) enum Value {
     Text(String),
     True,
-    Mapping(Vec<(String, Value)>),
-    Sequence(Vec<Value>),
+    Mapping(Vec<(String, Self)>),
+    Sequence(Vec<Self>),
 }
 
 impl Value {
@@ -52,26 +52,29 @@ impl Look {
                 continue;
             };
             let outer = stream.column(stream.node(parent).span.start);
-            match &node.kind {
+            let items = match &node.kind {
                 Kind::Mapping {
                     style: CollectionStyle::Block,
                     ..
-                } if step.is_none() => {
-                    step = stream
-                        .column(node.span.start)
-                        .checked_sub(outer)
-                        .filter(|step| *step > 0);
+                } => {
+                    let inner = stream.column(node.span.start);
+                    step = step.or_else(|| inner.checked_sub(outer).filter(|step| *step > 0));
+                    continue;
                 }
                 Kind::Sequence {
                     style: CollectionStyle::Block,
                     items,
-                } if dash.is_none() => {
-                    dash = items
-                        .first()
-                        .and_then(|item| stream.dash_of_item(*item).ok())
-                        .and_then(|offset| stream.column(offset).checked_sub(outer));
-                }
-                _ => {}
+                } => items,
+                Kind::Scalar { .. }
+                | Kind::Alias { .. }
+                | Kind::Sequence { .. }
+                | Kind::Mapping { .. } => continue,
+            };
+            if dash.is_none() {
+                let first = items
+                    .first()
+                    .and_then(|item| stream.dash_of_item(*item).ok());
+                dash = first.and_then(|offset| stream.column(offset).checked_sub(outer));
             }
             if step.is_some() && dash.is_some() {
                 break;

@@ -9,14 +9,15 @@ use super::scalar::{self, ScalarStyle};
 /// Checks that text may be written to a scalar.
 pub(super) fn check(stream: &Stream, id: NodeId) -> Result<(), Error> {
     let node = stream.node(id);
-    let at = stream.place(id);
     if !matches!(node.kind, Kind::Scalar { .. }) {
-        return Err(Error::NotAScalar { at });
+        return Err(Error::NotAScalar {
+            at: stream.place(id),
+        });
     }
     match &node.tag {
         Some(tag) if !tag.means_string() => Err(Error::ExplicitTag {
             tag: Excerpt::new(stream.text(tag.span.clone())),
-            at,
+            at: stream.place(id),
         }),
         _ => Ok(()),
     }
@@ -39,7 +40,7 @@ pub(super) fn splices(stream: &Stream, id: NodeId, value: &str) -> Result<Vec<Sp
                 text,
             }])
         }
-        _ => {
+        Kind::Scalar { .. } | Kind::Alias { .. } | Kind::Sequence { .. } | Kind::Mapping { .. } => {
             let at = stream.empty_end(id)?;
             let text = scalar::write(value, ScalarStyle::Plain, in_flow);
             let has_colon = match stream.key_of(id) {

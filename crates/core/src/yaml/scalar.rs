@@ -169,7 +169,12 @@ fn double_quoted(value: &str) -> String {
                 || character == '\u{FEFF}' =>
             {
                 // All of these are below U+10000, so four digits are enough.
-                text.push_str(&format!("\\u{:04X}", u32::from(character)));
+                let number = u32::from(character);
+                text.push_str("\\u");
+                for shift in [12, 8, 4, 0] {
+                    let digit = char::from_digit((number >> shift) & 0xF, 16);
+                    text.extend(digit.map(|digit| digit.to_ascii_uppercase()));
+                }
             }
             _ => text.push(character),
         }
