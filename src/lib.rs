@@ -12,9 +12,11 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod controller;
 pub mod generate;
 pub mod git;
 pub mod hosts;
 pub mod registry;
 mod telemetry;
 pub mod tls;
+pub mod write_back;

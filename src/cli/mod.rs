@@ -1,7 +1,7 @@
 //! The command line: one file a subcommand. Data goes to stdout, logs to stderr.
 
 mod crds;
-
+mod run;
 mod version;
 
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = crate::telemetry::init(&cli.log).and_then(|()| match cli.command {
-        Command::Run(_) => Ok(()),
+        Command::Run(config) => run::run(*config),
         Command::Crds => crds::run(),
         Command::Version => version::run(),
     });

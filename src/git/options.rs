@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 use zeroize::Zeroizing;
 
 /// How a remote is reached. The default is anonymous HTTPS with the system's certificates.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemoteOptions {
     /// Sent with every request, without waiting to be asked; never to another host.
     pub credential: Option<Credential>,
@@ -42,10 +42,10 @@ impl Default for Timeouts {
 }
 
 /// What proves to the remote who we are. Erased from memory when dropped, never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credential(Kind);
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 enum Kind {
     Basic {
         username: String,

@@ -29,7 +29,11 @@ const FILES: &[(&str, &[u8])] = &[
 
 #[tokio::test]
 async fn change_is_pushed_over_tls_with_basic_auth() -> Result<()> {
-    let server = GitServer::builder().tls().basic_auth(USER, PASSWORD).start().await?;
+    let server = GitServer::builder()
+        .tls()
+        .basic_auth(USER, PASSWORD)
+        .start()
+        .await?;
     server.create_repository("env", FILES)?;
     let remote = remote(&server, "env")?;
     let parent = server.head("env", "main")?;
@@ -37,13 +41,26 @@ async fn change_is_pushed_over_tls_with_basic_auth() -> Result<()> {
     let receipt = set_tag(&remote, VALUES, "1.1.0").await?;
 
     let commit_id = server.head("env", "main")?;
-    let Receipt::Pushed { branch, commit_id: id, parent: on, attempts, files } = receipt else {
+    let Receipt::Pushed {
+        branch,
+        commit_id: id,
+        parent: on,
+        attempts,
+        files,
+    } = receipt
+    else {
         anyhow::bail!("nothing was pushed");
     };
     assert_eq!((branch.as_str(), attempts), ("main", 1));
-    assert_eq!((id.to_string(), on.to_string()), (commit_id.clone(), parent.clone()));
+    assert_eq!(
+        (id.to_string(), on.to_string()),
+        (commit_id.clone(), parent.clone())
+    );
     assert_eq!(files, [path(VALUES)]);
-    assert_eq!(server.show("env", "main", VALUES)?, b"image:\n  tag: 1.1.0\n");
+    assert_eq!(
+        server.show("env", "main", VALUES)?,
+        b"image:\n  tag: 1.1.0\n"
+    );
     let log = server.log("env", "main")?;
     assert_eq!(log[0].id, commit_id);
     assert_eq!(log[0].parents, [parent]);
@@ -77,7 +94,9 @@ fn remote_with(
 
 /// Two tests may come first at once: only one of them is told that it was.
 fn install_provider() {
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
 }
 
 async fn set_tag(
@@ -85,7 +104,11 @@ async fn set_tag(
     file: &str,
     tag: &str,
 ) -> Result<Receipt, UpdateError<Infallible>> {
-    remote.update(&request(&[file]), |snapshot| Ok(with_tag(snapshot, file, tag))).await
+    remote
+        .update(&request(&[file]), |snapshot| {
+            Ok(with_tag(snapshot, file, tag))
+        })
+        .await
 }
 
 /// The change the tests make: the text after `tag: `, whatever else is in the file.
@@ -94,20 +117,29 @@ fn with_tag(snapshot: &Snapshot, file: &str, tag: &str) -> Option<CommitDraft> {
     let content = std::str::from_utf8(content).ok()?;
     let (before, rest) = content.split_once("tag: ")?;
     let (_, after) = rest.split_once('\n')?;
-    Some(draft(&[(file, format!("{before}tag: {tag}\n{after}").as_bytes())], tag))
+    Some(draft(
+        &[(file, format!("{before}tag: {tag}\n{after}").as_bytes())],
+        tag,
+    ))
 }
 
 fn draft(files: &[(&str, &[u8])], tag: &str) -> CommitDraft {
     let time = Timestamp::from_second(1_700_000_100).expect("a time that jiff knows");
     CommitDraft {
-        files: files.iter().map(|(file, content)| (path(file), content.to_vec())).collect(),
+        files: files
+            .iter()
+            .map(|(file, content)| (path(file), content.to_vec()))
+            .collect(),
         message: format!("Update shop\n\nto {tag}"),
         author: Signature::new("Updater", "updater@example.org", time).expect("a valid author"),
     }
 }
 
 fn request(files: &[&str]) -> UpdateRequest {
-    UpdateRequest { branch: None, paths: files.iter().map(|file| path(file)).collect() }
+    UpdateRequest {
+        branch: None,
+        paths: files.iter().map(|file| path(file)).collect(),
+    }
 }
 
 fn path(text: &str) -> RepoPath {

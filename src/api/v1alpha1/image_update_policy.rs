@@ -364,6 +364,20 @@ pub struct CommitAuthor {
     pub email: String,
 }
 
+impl ImageUpdatePolicy {
+    /// Whether an image of the policy takes its tags from the ImageWatch `name` of `namespace`.
+    pub fn refers_to(&self, namespace: &str, name: &str) -> bool {
+        let own = self.metadata.namespace.as_deref().unwrap_or_default();
+        self.spec
+            .images
+            .iter()
+            .filter_map(|image| image.watch_ref.as_ref())
+            .any(|watch| {
+                watch.name == name && watch.namespace.as_deref().unwrap_or(own) == namespace
+            })
+    }
+}
+
 fn default_interval() -> String {
     "5m".to_owned()
 }

@@ -1,0 +1,31 @@
+//! `run`: the operator.
+
+use anyhow::Context as _;
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::config::RunConfig;
+use crate::controller;
+
+/// Runs the operator until SIGTERM or SIGINT.
+#[tokio::main]
+pub(super) async fn run(config: RunConfig) -> anyhow::Result<()> {
+    crate::tls::install_provider();
+    let kube = Client::try_default().await.context(
+        "no cluster to talk to: set KUBECONFIG, or run inside a cluster with a service account",
+    )?;
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    let controllers = controller::run(kube, &config, stop.clone());
+    tokio::pin!(controllers);
+    tokio::select! {
+        ended = &mut controllers => return ended,
+        _ = terminate.recv() => info!(signal = "SIGTERM", "Told to stop"),
+        _ = interrupt.recv() => info!(signal = "SIGINT", "Told to stop"),
+    }
+    stop.cancel();
+    controllers.await
+}

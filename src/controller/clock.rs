@@ -1,0 +1,23 @@
+//! The one place that reads the time.
+
+use jiff::Timestamp;
+
+/// Tells the time; everything else gets it as an argument.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock(fn() -> Timestamp);
+
+impl Clock {
+    /// The system's clock.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the time"
+    )]
+    pub(super) fn system() -> Self {
+        Self(Timestamp::now)
+    }
+
+    /// The time now.
+    pub(super) fn now(self) -> Timestamp {
+        (self.0)()
+    }
+}

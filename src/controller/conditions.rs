@@ -1,0 +1,178 @@
+//! Conditions by the kstatus rules: `Ready` always, `Reconciling` and `Stalled` only while true.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::api::v1alpha1::Reason;
+
+/// `Ready`, `Reconciling` and `Stalled`, as they stand after a reconciliation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Whether all is well, and what happens next if not.
+    pub(super) health: Health,
+    /// Why.
+    pub(super) reason: Reason,
+    /// The same in a short line.
+    pub(super) message: String,
+}
+
+/// Whether all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// All is well.
+    Ready,
+    /// Not well, and nothing is being tried: the world has to change.
+    Waiting,
+    /// Not well, and it is tried again.
+    Retrying,
+    /// Not well, and it stays so until somebody changes the object or what it refers to.
+    Stalled,
+}
+
+/// The longest message of a condition, in characters: Kubernetes allows 32,768 bytes, but the
+/// message is also what `kubectl get` prints.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// The conditions of `verdict`, with transition times carried over from `previous`.
+///
+/// `lastTransitionTime` moves only when a condition's `status` moves, as the API conventions
+/// want it. `observedGeneration` stands on each condition.
+pub(super) fn merge(
+    previous: &[Condition],
+    verdict: &Verdict,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let ready = matches!(verdict.health, Health::Ready);
+    let mut fresh = vec![("Ready", ready)];
+    match verdict.health {
+        Health::Ready | Health::Waiting => {}
+        Health::Retrying => fresh.push(("Reconciling", true)),
+        Health::Stalled => fresh.push(("Stalled", true)),
+    }
+    let condition = |(type_, status): (&str, bool)| {
+        let status = if status { "True" } else { "False" };
+        let unchanged = previous
+            .iter()
+            .find(|before| before.type_ == type_ && before.status == status);
+        Condition {
+            last_transition_time: unchanged
+                .map_or(Time(now), |before| before.last_transition_time.clone()),
+            message: shorten(&verdict.message),
+            observed_generation: generation,
+            reason: verdict.reason.as_str().to_owned(),
+            status: status.to_owned(),
+            type_: type_.to_owned(),
+        }
+    };
+    fresh.into_iter().map(condition).collect()
+}
+
+/// Cuts a message that is too long, at a character's end.
+pub(super) fn shorten(message: &str) -> String {
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        None => message.to_owned(),
+        Some((end, _)) => format!("{}…", &message[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(health: Health, reason: Reason) -> Verdict {
+        Verdict {
+            health,
+            reason,
+            message: "text".to_owned(),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a small number of seconds is a time")
+    }
+
+    fn types(conditions: &[Condition]) -> Vec<(&str, &str)> {
+        conditions
+            .iter()
+            .map(|c| (c.type_.as_str(), c.status.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn only_ready_stands_when_all_is_well() {
+        let merged = merge(
+            &[],
+            &verdict(Health::Ready, Reason::Succeeded),
+            Some(1),
+            at(1),
+        );
+        assert_eq!(types(&merged), [("Ready", "True")]);
+    }
+
+    #[test]
+    fn a_retry_is_reconciling_and_a_stall_is_stalled() {
+        let retry = merge(
+            &[],
+            &verdict(Health::Retrying, Reason::GitUnavailable),
+            None,
+            at(1),
+        );
+        assert_eq!(types(&retry), [("Ready", "False"), ("Reconciling", "True")]);
+        let stall = merge(
+            &retry,
+            &verdict(Health::Stalled, Reason::InvalidSpec),
+            None,
+            at(2),
+        );
+        assert_eq!(types(&stall), [("Ready", "False"), ("Stalled", "True")]);
+    }
+
+    #[test]
+    fn transition_time_moves_only_with_the_status() {
+        let first = merge(
+            &[],
+            &verdict(Health::Retrying, Reason::GitUnavailable),
+            Some(1),
+            at(1),
+        );
+        let other_reason = merge(
+            &first,
+            &verdict(Health::Retrying, Reason::LostRace),
+            Some(2),
+            at(2),
+        );
+        assert_eq!(other_reason[0].last_transition_time, Time(at(1)));
+        assert_eq!(other_reason[0].observed_generation, Some(2));
+        let well = merge(
+            &other_reason,
+            &verdict(Health::Ready, Reason::Succeeded),
+            Some(2),
+            at(3),
+        );
+        assert_eq!(well[0].last_transition_time, Time(at(3)));
+    }
+
+    #[test]
+    fn merging_twice_changes_nothing() {
+        let once = merge(
+            &[],
+            &verdict(Health::Stalled, Reason::Conflict),
+            Some(1),
+            at(1),
+        );
+        let twice = merge(
+            &once,
+            &verdict(Health::Stalled, Reason::Conflict),
+            Some(1),
+            at(9),
+        );
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        let long = "é".repeat(LONGEST_MESSAGE + 5);
+        assert_eq!(shorten(&long).chars().count(), LONGEST_MESSAGE + 1);
+    }
+}

@@ -1,0 +1,127 @@
+//! What every reconciliation shares; nothing here is about one object.
+
+use std::sync::Arc;
+
+use futures::channel::mpsc::UnboundedSender;
+use kube::Client;
+use kube::core::{DeserializeGuard, ObjectMeta};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use super::backoff::Backoff;
+use super::clock::Clock;
+use super::status::{FIELD_MANAGER, StatusWriter};
+use super::tags::{Scans, TagStore};
+use crate::api::v1alpha1::{
+    ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, ImageWatchStatus,
+};
+use crate::hosts::AllowedHosts;
+use crate::registry;
+use crate::write_back::git::Remotes;
+
+/// An ImageWatch as the API server has it, readable or not.
+pub(super) type GuardedWatch = DeserializeGuard<ImageWatch>;
+
+/// An ImageUpdatePolicy as the API server has it, readable or not.
+pub(super) type GuardedPolicy = DeserializeGuard<ImageUpdatePolicy>;
+
+/// Clients, caches and stores.
+pub(super) struct Context {
+    /// The API server.
+    pub(super) kube: Client,
+    /// Registries.
+    pub(super) registry: registry::Client,
+    /// Git remotes.
+    pub(super) remotes: Remotes,
+    /// Scans that watches and policies share.
+    pub(super) scans: Scans,
+    /// The tags of each watch.
+    pub(super) tags: TagStore,
+    /// Where registries and remotes may be.
+    pub(super) allowed_hosts: AllowedHosts,
+    /// The time.
+    pub(super) clock: Clock,
+    /// Failures in a row.
+    pub(super) backoff: Backoff,
+    /// Events.
+    pub(super) recorder: Recorder,
+    /// Statuses of watches.
+    pub(super) watch_statuses: StatusWriter<ImageWatchStatus>,
+    /// Statuses of policies.
+    pub(super) policy_statuses: StatusWriter<ImageUpdatePolicyStatus>,
+    /// All watches.
+    pub(super) watches: Store<GuardedWatch>,
+    /// All policies.
+    pub(super) policies: Store<GuardedPolicy>,
+    /// Asks for a policy to be reconciled now.
+    pub(super) policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
+}
+
+impl Context {
+    /// Fresh caches around the given clients and stores.
+    pub(super) fn new(
+        kube: Client,
+        allowed_hosts: AllowedHosts,
+        watches: Store<GuardedWatch>,
+        policies: Store<GuardedPolicy>,
+        policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
+    ) -> Arc<Self> {
+        let clock = Clock::system();
+        Arc::new(Self {
+            registry: registry::Client::new(),
+            remotes: Remotes::default(),
+            scans: Scans::new(clock),
+            tags: TagStore::default(),
+            allowed_hosts,
+            clock,
+            backoff: Backoff::default(),
+            recorder: Recorder::new(kube.clone(), Reporter::from(FIELD_MANAGER)),
+            watch_statuses: StatusWriter::new::<ImageWatch>(kube.clone()),
+            policy_statuses: StatusWriter::new::<ImageUpdatePolicy>(kube.clone()),
+            watches,
+            policies,
+            policy_trigger,
+            kube,
+        })
+    }
+
+    /// Waits until all watches and policies are known. Before that nothing can be said about
+    /// what a policy refers to or conflicts with.
+    pub(super) async fn stores_are_filled(&self) {
+        // An error means that the watch ended, which it does only when the operator stops.
+        drop(self.watches.wait_until_ready().await);
+        drop(self.policies.wait_until_ready().await);
+    }
+
+    /// Forgets a watch that was deleted, and tells the policies that refer to it.
+    pub(super) fn forget_watch(&self, watch: &ObjectMeta) {
+        let (namespace, name) = super::status::names(watch);
+        self.tags.forget(namespace, name);
+        self.watch_statuses.forget(watch);
+        self.backoff.forget(watch);
+        self.trigger_policies_of(namespace, name);
+    }
+
+    /// Forgets a policy that was deleted.
+    pub(super) fn forget_policy(&self, policy: &ObjectMeta) {
+        self.policy_statuses.forget(policy);
+        self.backoff.forget(policy);
+    }
+
+    /// Asks for every policy that refers to the watch `name` of `namespace` to be reconciled now.
+    pub(super) fn trigger_policies_of(&self, namespace: &str, name: &str) {
+        for policy in self.policies.state() {
+            if policy
+                .0
+                .as_ref()
+                .is_ok_and(|policy| policy.refers_to(namespace, name))
+            {
+                // The receiver is gone only while the operator stops.
+                drop(
+                    self.policy_trigger
+                        .unbounded_send(ObjectRef::from_obj(&*policy)),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Why a reconciliation stopped, and what the operator does about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::conditions::Health;
+use super::remote_errors::{git_disposition, git_reason, registry_disposition, registry_reason};
+use crate::api::v1alpha1::Reason;
+use crate::api::validate::Problems;
+use crate::git::error as git;
+use crate::registry;
+
+/// Why a reconciliation stopped. One variant per thing a user would do differently.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The spec says something that can't be carried out.
+    #[error("{0}")]
+    InvalidSpec(Problems),
+
+    /// The author of commits can't stand in one.
+    #[error("spec.writeBack.git.commit.author can't be used")]
+    InvalidAuthor(#[source] git::DraftError),
+
+    /// A host is outside of what the operator may reach.
+    #[error("{host} is not among the operator's --allowed-hosts")]
+    HostNotAllowed {
+        /// The host.
+        host: String,
+    },
+
+    /// An object that the spec names is not there.
+    #[error("{kind} {name} is not there; create it in this namespace")]
+    ObjectNotFound {
+        /// The object's kind.
+        kind: &'static str,
+        /// The object's name.
+        name: String,
+    },
+
+    /// An object of the cluster could not be read.
+    #[error("could not read {kind} {name}")]
+    ReadObject {
+        /// The object's kind.
+        kind: &'static str,
+        /// The object's name.
+        name: String,
+        /// What the API server said.
+        #[source]
+        source: Box<kube::Error>,
+    },
+
+    /// A Secret does not hold what it should.
+    #[error("Secret {name} can't be used")]
+    InvalidSecret {
+        /// The Secret's name.
+        name: String,
+        /// What is missing or wrong.
+        #[source]
+        problem: SecretProblem,
+    },
+
+    /// An ImageWatch that the spec names is not there.
+    #[error("ImageWatch {name} is not there")]
+    WatchNotFound {
+        /// Name, with the namespace if it is another one.
+        name: String,
+    },
+
+    /// An ImageWatch of another namespace does not let this one refer to it.
+    #[error(
+        "ImageWatch {name} does not grant access to namespace {namespace}; its accessFrom must select it"
+    )]
+    AccessDenied {
+        /// Namespace and name of the watch.
+        name: String,
+        /// The namespace that asked.
+        namespace: String,
+    },
+
+    /// An ImageWatch was not scanned since the operator started.
+    #[error("ImageWatch {name} has no tags yet{}", .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
+    WatchNotReady {
+        /// Name of the watch.
+        name: String,
+        /// Its `Ready` message, if it is failing.
+        why: Option<String>,
+    },
+
+    /// The tags of a repository could not be listed, or a digest not looked up; the error names
+    /// the repository.
+    #[error(transparent)]
+    Registry(Arc<registry::Error>),
+
+    /// The remote could not be read or written; the error names it.
+    #[error(transparent)]
+    Git(git::Error),
+
+    /// Another policy, the older one, writes the same field.
+    #[error("{holder} writes {image} in {path} already; change or remove one of the two")]
+    Conflict {
+        /// The older policy, without its name if it is of another namespace.
+        holder: String,
+        /// The image's name in the target.
+        image: String,
+        /// The target's path.
+        path: String,
+    },
+}
+
+/// What is wrong with a Secret.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SecretProblem {
+    /// A key is missing.
+    #[error("it has no key {key}")]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// A key does not hold text.
+    #[error("key {key} is not UTF-8 text")]
+    NotText {
+        /// The key.
+        key: &'static str,
+    },
+    /// It is a docker configuration without an entry for the registry.
+    #[error("it has no entry for {registry}")]
+    OtherRegistry {
+        /// The registry.
+        registry: String,
+    },
+    /// A registry credential can't be read.
+    #[error(transparent)]
+    Credential(registry::credentials::Error),
+}
+
+/// What the operator does about an error: requeue, condition, event and metric follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disposition {
+    /// Nothing will change until somebody changes the object or what it refers to; it is looked
+    /// at again at its interval.
+    Stall,
+    /// Worth trying again, with exponential back-off.
+    Retry,
+    /// The other side said when.
+    RetryAfter(Duration),
+    /// The operator itself will be told when it can go on.
+    Wait,
+}
+
+impl Error {
+    /// What the operator does about it.
+    pub(super) fn disposition(&self) -> Disposition {
+        match self {
+            Self::InvalidSpec(_)
+            | Self::InvalidAuthor(_)
+            | Self::HostNotAllowed { .. }
+            | Self::AccessDenied { .. }
+            | Self::Conflict { .. } => Disposition::Stall,
+            Self::WatchNotFound { .. } | Self::WatchNotReady { .. } => Disposition::Wait,
+            Self::ObjectNotFound { .. } | Self::ReadObject { .. } | Self::InvalidSecret { .. } => {
+                Disposition::Retry
+            }
+            Self::Registry(source) => registry_disposition(source),
+            Self::Git(source) => git_disposition(source),
+        }
+    }
+
+    /// The reason of conditions, events and metrics.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::InvalidSpec(_) | Self::InvalidAuthor(_) => Reason::InvalidSpec,
+            Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
+            Self::ObjectNotFound { .. } => Reason::SecretNotFound,
+            Self::ReadObject { .. } => Reason::ClusterAccessFailed,
+            Self::InvalidSecret { .. } => Reason::InvalidSecret,
+            Self::WatchNotFound { .. } => Reason::WatchNotFound,
+            Self::AccessDenied { .. } => Reason::AccessDenied,
+            Self::WatchNotReady { .. } => Reason::WatchNotReady,
+            Self::Registry(source) => registry_reason(source),
+            Self::Git(source) => git_reason(source),
+            Self::Conflict { .. } => Reason::Conflict,
+        }
+    }
+
+    /// The condition that follows.
+    pub(super) fn health(&self) -> Health {
+        match self.disposition() {
+            Disposition::Stall => Health::Stalled,
+            Disposition::Retry | Disposition::RetryAfter(_) | Disposition::Wait => Health::Retrying,
+        }
+    }
+
+    /// The error with its causes, in one line: it is a column of `kubectl get`.
+    pub(super) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        text.replace("\nhint: ", "; ").replace('\n', " ")
+    }
+}

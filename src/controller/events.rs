@@ -1,0 +1,106 @@
+//! Kubernetes events: one when something changed, none when nothing did.
+
+use kube::Resource;
+use kube::runtime::events::{Event, EventType, Recorder};
+use tracing::warn;
+
+use super::conditions::{Health, Verdict};
+use crate::api::v1alpha1::Reason;
+
+/// The longest note of an event: the API refuses more than 1 kB.
+const LONGEST_NOTE_BYTES: usize = 1000;
+
+/// Something worth telling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    /// Whether somebody should look.
+    pub(super) type_: EventType,
+    /// Why.
+    pub(super) reason: Reason,
+    /// What was being done.
+    pub(super) action: &'static str,
+    /// The sentence.
+    pub(super) note: String,
+}
+
+/// The warning that `verdict` deserves, unless `previous` (the last `Ready` reason and message)
+/// said the same already.
+pub(super) fn warning(previous: Option<(&str, &str)>, verdict: &Verdict) -> Option<Notice> {
+    if verdict.health == Health::Ready {
+        return None;
+    }
+    if previous.is_some_and(|(reason, _)| reason == verdict.reason.as_str()) {
+        return None;
+    }
+    Some(Notice {
+        type_: EventType::Warning,
+        reason: verdict.reason,
+        action: "Reconcile",
+        note: verdict.message.clone(),
+    })
+}
+
+/// Publishes `notices` on `object`. An event that can't be sent is logged and dropped: the status
+/// says the same.
+pub(super) async fn publish<K: Resource<DynamicType = ()>>(
+    recorder: &Recorder,
+    object: &K,
+    notices: Vec<Notice>,
+) {
+    for notice in notices {
+        let event = Event {
+            type_: notice.type_,
+            reason: notice.reason.as_str().to_owned(),
+            note: Some(cut(notice.note)),
+            action: notice.action.to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = recorder.publish(&event, &object.object_ref(&())).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "Could not publish an event"
+            );
+        }
+    }
+}
+
+fn cut(mut note: String) -> String {
+    let mut end = LONGEST_NOTE_BYTES.min(note.len());
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    note.truncate(end);
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(health: Health, reason: Reason) -> Verdict {
+        Verdict {
+            health,
+            reason,
+            message: "text".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_reason_is_announced_once_until_it_changes() {
+        let failing = verdict(Health::Retrying, Reason::GitUnavailable);
+        assert!(warning(None, &failing).is_some());
+        assert!(warning(Some(("GitUnavailable", "other text")), &failing).is_none());
+        assert!(warning(Some(("Succeeded", "")), &failing).is_some());
+    }
+
+    #[test]
+    fn success_is_no_warning() {
+        assert!(warning(None, &verdict(Health::Ready, Reason::Succeeded)).is_none());
+    }
+
+    #[test]
+    fn notes_are_cut_at_a_character() {
+        let note = cut("é".repeat(LONGEST_NOTE_BYTES));
+        assert_eq!(note.len(), LONGEST_NOTE_BYTES);
+    }
+}

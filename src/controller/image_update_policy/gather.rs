@@ -1,0 +1,218 @@
+//! Turns the world into data: tags of each image, and the credential of the remote.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use image_update_core::image::Repository;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch};
+use crate::api::validate::{ImageModel, ImageSource, PolicyModel};
+use crate::controller::context::{Context, GuardedWatch};
+use crate::controller::error::{Error, SecretProblem};
+use crate::controller::secrets;
+use crate::controller::status::names;
+use crate::controller::tags::WatchedTags;
+use crate::git::options::{Credential, RemoteOptions};
+use crate::registry::Access;
+
+/// How often an `image` without a watch is scanned: the default interval of a watch.
+pub(super) const INLINE_SCAN_INTERVAL: Duration = Duration::from_secs(120);
+
+/// An image with its tags, or why there are none.
+pub(super) struct Gathered {
+    /// The image's alias.
+    pub(super) alias: String,
+    /// Its tags.
+    pub(super) tags: Result<Known, Error>,
+}
+
+/// Tags, and where they come from.
+pub(super) struct Known {
+    /// The tags.
+    pub(super) tags: WatchedTags,
+    /// The watch that knows them; `None` for an image without one.
+    watch: Option<Arc<GuardedWatch>>,
+}
+
+impl Known {
+    /// As whom the registry is asked for more than tags. Secrets are read only when that is needed.
+    pub(super) async fn access(&self, context: &Context) -> Result<Access, Error> {
+        match self.watch.as_deref().map(|watch| &watch.0) {
+            Some(Ok(watch)) => watch_access(watch, context).await,
+            Some(Err(_)) | None => Ok(Access::default()),
+        }
+    }
+}
+
+/// The tags of every image of `policy`, in the order of its spec.
+pub(super) async fn images(
+    policy: &ImageUpdatePolicy,
+    model: &PolicyModel,
+    context: &Context,
+) -> Vec<Gathered> {
+    join_all(
+        model
+            .images
+            .iter()
+            .map(|image| gather_image(policy, image, context)),
+    )
+    .await
+}
+
+async fn gather_image(
+    policy: &ImageUpdatePolicy,
+    image: &ImageModel,
+    context: &Context,
+) -> Gathered {
+    let tags = match &image.source {
+        ImageSource::Inline(repository) => inline(repository, context).await,
+        ImageSource::Watch { name, namespace } => {
+            let own = names(&policy.metadata).0;
+            watch(own, namespace.as_deref().unwrap_or(own), name, context).await
+        }
+    };
+    Gathered {
+        alias: image.alias.clone(),
+        tags,
+    }
+}
+
+async fn inline(repository: &Repository, context: &Context) -> Result<Known, Error> {
+    if !context.allowed_hosts.allows_registry(repository.registry()) {
+        return Err(Error::HostNotAllowed {
+            host: repository.registry().to_owned(),
+        });
+    }
+    let access = Access::default();
+    let scan = context
+        .scans
+        .get(&context.registry, repository, &access, INLINE_SCAN_INTERVAL)
+        .await;
+    match scan.outcome {
+        Ok(list) => Ok(Known {
+            tags: WatchedTags::new(repository.clone(), &list, |_| false),
+            watch: None,
+        }),
+        Err(source) => Err(Error::Registry(source)),
+    }
+}
+
+/// The tags of the watch `name` of `namespace`, for a policy of the namespace `own`.
+async fn watch(own: &str, namespace: &str, name: &str, context: &Context) -> Result<Known, Error> {
+    let shown = if own == namespace {
+        name.to_owned()
+    } else {
+        format!("{namespace}/{name}")
+    };
+    let found = context.watches.get(&ObjectRef::new(name).within(namespace));
+    let Some(guard) = found else {
+        return Err(not_found_or_denied(own, namespace, shown));
+    };
+    let Ok(watch) = &guard.0 else {
+        return Err(not_found_or_denied(own, namespace, shown));
+    };
+    if own != namespace && !is_granted(watch.spec.access_from.as_ref(), own, context).await? {
+        return Err(not_found_or_denied(own, namespace, shown));
+    }
+    match context.tags.get(namespace, name) {
+        Some(tags) => Ok(Known {
+            tags,
+            watch: Some(Arc::clone(&guard)),
+        }),
+        None => Err(Error::WatchNotReady {
+            why: why_not_ready(watch),
+            name: shown,
+        }),
+    }
+}
+
+/// What is not granted and what is not there look alike from another namespace, so that nobody
+/// can find out what others have.
+fn not_found_or_denied(own: &str, namespace: &str, shown: String) -> Error {
+    if own == namespace {
+        Error::WatchNotFound { name: shown }
+    } else {
+        Error::AccessDenied {
+            name: shown,
+            namespace: own.to_owned(),
+        }
+    }
+}
+
+fn why_not_ready(watch: &ImageWatch) -> Option<String> {
+    let conditions = &watch.status.as_ref()?.conditions;
+    let ready = conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")?;
+    (ready.status != "True").then(|| ready.message.clone())
+}
+
+async fn is_granted(
+    access_from: Option<&AccessFrom>,
+    own: &str,
+    context: &Context,
+) -> Result<bool, Error> {
+    let Some(access_from) = access_from else {
+        return Ok(false);
+    };
+    let api: Api<Namespace> = Api::all(context.kube.clone());
+    let namespace = api.get(own).await.map_err(|source| Error::ReadObject {
+        kind: "Namespace",
+        name: own.to_owned(),
+        source: Box::new(source),
+    })?;
+    let labels = namespace.metadata.labels.unwrap_or_default();
+    Ok(access_from.namespace_selectors.iter().any(|selector| {
+        selector
+            .match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+    }))
+}
+
+/// As whom a watch asks its registry; its Secrets are of its own namespace.
+async fn watch_access(watch: &ImageWatch, context: &Context) -> Result<Access, Error> {
+    let model = crate::api::validate::image_watch(&watch.spec).map_err(Error::InvalidSpec)?;
+    let namespace = names(&watch.metadata).0;
+    crate::controller::image_watch::access(&context.kube, namespace, &watch.spec, &model).await
+}
+
+/// How the policy's remote is asked.
+pub(super) async fn remote_options(
+    policy: &ImageUpdatePolicy,
+    model: &PolicyModel,
+    context: &Context,
+) -> Result<RemoteOptions, Error> {
+    let mut options = RemoteOptions {
+        insecure: model.git.insecure,
+        ..RemoteOptions::default()
+    };
+    let Some(name) = &model.git.secret else {
+        return Ok(options);
+    };
+    let secret = secrets::secret(&context.kube, names(&policy.metadata).0, name).await?;
+    let invalid = |problem| Error::InvalidSecret {
+        name: name.clone(),
+        problem,
+    };
+    let text = |key: &'static str| match secret.data.get(key) {
+        None => Ok(None),
+        Some(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Err(_) => Err(invalid(SecretProblem::NotText { key })),
+        },
+    };
+    options.ca_pem = secret.data.get("ca.crt").cloned();
+    options.credential = match (text("username")?, text("password")?) {
+        (Some(username), Some(password)) => Some(Credential::basic(username, password)),
+        (Some(_), None) => return Err(invalid(SecretProblem::MissingKey { key: "password" })),
+        (None, Some(_)) => return Err(invalid(SecretProblem::MissingKey { key: "username" })),
+        (None, None) if options.ca_pem.is_some() => None,
+        (None, None) => return Err(invalid(SecretProblem::MissingKey { key: "username" })),
+    };
+    Ok(options)
+}

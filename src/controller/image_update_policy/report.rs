@@ -1,0 +1,345 @@
+//! Turns an outcome into status, events and the time of the next look. Pure.
+
+use std::time::Duration;
+
+use image_update_core::schedule;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
+
+use super::gather::INLINE_SCAN_INTERVAL;
+use super::{Attempt, Outcome, images, requested_at};
+use crate::api::v1alpha1::{
+    ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, LastWrite, PolicySummary,
+    Reason, WriteRecord,
+};
+use crate::api::validate::{self, ImageSource};
+use crate::controller::conditions::{self, Health, Verdict};
+use crate::controller::error::{Disposition, Error};
+use crate::controller::events::{self, Notice};
+use crate::git::update::Receipt;
+
+/// How many writes a status remembers.
+const HISTORY_LENGTH: usize = 10;
+
+/// The longest line of the history, in characters.
+const LONGEST_RECORD: usize = 200;
+
+/// What follows from an outcome.
+pub(super) struct Report {
+    pub(super) status: ImageUpdatePolicyStatus,
+    pub(super) notices: Vec<Notice>,
+    pub(super) action: Action,
+    /// Whether the `Ready` reason changed.
+    pub(super) is_news: bool,
+    pub(super) is_ready: bool,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+}
+
+impl Report {
+    pub(super) fn new(
+        policy: &ImageUpdatePolicy,
+        previous: Option<&ImageUpdatePolicyStatus>,
+        outcome: &Result<Outcome, Error>,
+        failures: u32,
+        now: Timestamp,
+    ) -> Self {
+        let old = previous.cloned().unwrap_or_default();
+        let images = image_statuses(policy, &old, outcome);
+        let verdict = verdict(outcome, &images);
+        let ready = old
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Ready");
+        let before = ready.map(|ready| (ready.reason.as_str(), ready.message.as_str()));
+        let action =
+            delay(policy, outcome, failures).map_or_else(Action::await_change, Action::requeue);
+
+        if let Some(status) = previous.filter(|old| is_only_waiting(policy, old, outcome)) {
+            return Self::unchanged(status, action, &verdict);
+        }
+        let is_news = before.is_none_or(|(reason, _)| reason != verdict.reason.as_str());
+        let mut notices: Vec<Notice> = events::warning(before, &verdict).into_iter().collect();
+        let mut status = ImageUpdatePolicyStatus {
+            observed_generation: policy.metadata.generation,
+            conditions: conditions::merge(
+                &old.conditions,
+                &verdict,
+                policy.metadata.generation,
+                now,
+            ),
+            summary: Some(summary(&images)),
+            images,
+            last_handled_reconcile_at: requested_at(policy).cloned(),
+            ..old
+        };
+        if let Ok(Outcome::Decided(attempt)) = outcome
+            && let Ok(Some(Receipt::Pushed {
+                commit_id, branch, ..
+            })) = &attempt.written
+        {
+            let line = changes_line(attempt);
+            notices.push(Notice {
+                type_: EventType::Normal,
+                reason: Reason::Updated,
+                action: "Push",
+                note: format!(
+                    "{line} (commit {commit_id} on {branch} of {})",
+                    attempt.model.git.url
+                ),
+            });
+            let write = LastWrite {
+                time: Time(now),
+                commit: commit_id.to_string(),
+                branch: branch.to_string(),
+                repository: attempt.model.git.url.to_string(),
+                changes: count_changes(attempt),
+            };
+            remember(&mut status, write, line);
+        }
+        Self {
+            status,
+            notices,
+            action,
+            is_news,
+            is_ready: verdict.health == Health::Ready,
+            reason: verdict.reason,
+            message: verdict.message,
+        }
+    }
+
+    fn unchanged(status: &ImageUpdatePolicyStatus, action: Action, verdict: &Verdict) -> Self {
+        Self {
+            status: status.clone(),
+            notices: Vec::new(),
+            action,
+            is_news: false,
+            is_ready: true,
+            reason: verdict.reason,
+            message: verdict.message.clone(),
+        }
+    }
+}
+
+/// Whether the reconciliation failed in a way that is worth counting for the back-off.
+pub(super) fn is_failure(outcome: &Result<Outcome, Error>) -> bool {
+    errors(outcome).any(|error| match error.disposition() {
+        Disposition::Retry | Disposition::RetryAfter(_) => true,
+        Disposition::Stall | Disposition::Wait => false,
+    })
+}
+
+/// Everything that went wrong, the gravest first.
+fn errors(outcome: &Result<Outcome, Error>) -> Box<dyn Iterator<Item = &Error> + '_> {
+    match outcome {
+        Err(error) => Box::new(std::iter::once(error)),
+        Ok(Outcome::Suspended) => Box::new(std::iter::empty()),
+        Ok(Outcome::Decided(attempt)) => {
+            let images = attempt
+                .images
+                .iter()
+                .filter_map(|image| image.tags.as_ref().err());
+            let digests = attempt.digest_errors.iter().map(|(_, error)| error);
+            Box::new(
+                attempt
+                    .written
+                    .as_ref()
+                    .err()
+                    .into_iter()
+                    .chain(images)
+                    .chain(digests),
+            )
+        }
+    }
+}
+
+/// Just after a start the tags are not known yet. That is no news about the policy, so what was
+/// said before stands until they are.
+fn is_only_waiting(
+    policy: &ImageUpdatePolicy,
+    old: &ImageUpdatePolicyStatus,
+    outcome: &Result<Outcome, Error>,
+) -> bool {
+    let mut errors = errors(outcome).peekable();
+    errors.peek().is_some()
+        && errors.all(|error| matches!(error, Error::WatchNotReady { why: None, .. }))
+        && old.observed_generation == policy.metadata.generation
+        && old.last_handled_reconcile_at.as_ref() == requested_at(policy)
+}
+
+fn image_statuses(
+    policy: &ImageUpdatePolicy,
+    old: &ImageUpdatePolicyStatus,
+    outcome: &Result<Outcome, Error>,
+) -> Vec<ImageStatus> {
+    match outcome {
+        Ok(Outcome::Decided(attempt)) => images::statuses(attempt),
+        Ok(Outcome::Suspended) => carried_over(policy, old, |image| ImageStatus {
+            state: ImageState::Suspended,
+            reason: Reason::Suspended,
+            message: "the policy is suspended".to_owned(),
+            ..image
+        }),
+        Err(error) => carried_over(policy, old, |image| ImageStatus {
+            state: ImageState::Failed,
+            reason: error.reason(),
+            message: "nothing is decided while the policy itself has an error".to_owned(),
+            ..image
+        }),
+    }
+}
+
+/// One entry per image of the spec, with what was known of it before.
+fn carried_over(
+    policy: &ImageUpdatePolicy,
+    old: &ImageUpdatePolicyStatus,
+    describe: impl Fn(ImageStatus) -> ImageStatus,
+) -> Vec<ImageStatus> {
+    let image = |alias: &str| {
+        let known = old
+            .images
+            .iter()
+            .find(|image| image.alias == alias)
+            .cloned();
+        known.unwrap_or_else(|| ImageStatus {
+            alias: alias.to_owned(),
+            selected: None,
+            digest: None,
+            current: None,
+            state: ImageState::Pending,
+            reason: Reason::Progressing,
+            message: String::new(),
+        })
+    };
+    policy
+        .spec
+        .images
+        .iter()
+        .map(|spec| describe(image(&spec.alias)))
+        .collect()
+}
+
+fn verdict(outcome: &Result<Outcome, Error>, images: &[ImageStatus]) -> Verdict {
+    if let Ok(Outcome::Suspended) = outcome {
+        return Verdict {
+            health: Health::Ready,
+            reason: Reason::Suspended,
+            message: "suspended: nothing is written until spec.suspend is false".to_owned(),
+        };
+    }
+    if let Some(error) = errors(outcome).next() {
+        return Verdict {
+            health: error.health(),
+            reason: error.reason(),
+            message: error.chain(),
+        };
+    }
+    let worst = images.iter().find(|image| match image.state {
+        ImageState::Failed | ImageState::Held | ImageState::NoCandidate => true,
+        ImageState::UpToDate | ImageState::Pending | ImageState::Suspended => false,
+    });
+    if let Some(image) = worst {
+        return Verdict {
+            health: Health::Waiting,
+            reason: image.reason,
+            message: format!("{}: {}", image.alias, image.message),
+        };
+    }
+    let pending: Vec<&str> = images
+        .iter()
+        .filter(|image| image.state == ImageState::Pending)
+        .map(|image| image.alias.as_str())
+        .collect();
+    if pending.is_empty() {
+        let message = match images {
+            [image] => format!(
+                "up to date at {}",
+                image.selected.as_deref().unwrap_or_default()
+            ),
+            several => format!("all {} images are up to date", several.len()),
+        };
+        Verdict {
+            health: Health::Ready,
+            reason: Reason::Succeeded,
+            message,
+        }
+    } else {
+        Verdict {
+            health: Health::Ready,
+            reason: Reason::DryRun,
+            message: format!("dryRun: would update {}", pending.join(", ")),
+        }
+    }
+}
+
+fn summary(images: &[ImageStatus]) -> PolicySummary {
+    let up_to_date = images
+        .iter()
+        .filter(|image| image.state == ImageState::UpToDate)
+        .count();
+    PolicySummary {
+        images: format!("{up_to_date}/{}", images.len()),
+    }
+}
+
+/// When the policy is looked at again; `None` while it is suspended.
+fn delay(
+    policy: &ImageUpdatePolicy,
+    outcome: &Result<Outcome, Error>,
+    failures: u32,
+) -> Option<Duration> {
+    let seed = schedule::seed(&policy.metadata.uid);
+    let mut interval = validate::interval_or_default(&policy.spec.interval);
+    if let Ok(Outcome::Suspended) = outcome {
+        return None;
+    }
+    if let Ok(Outcome::Decided(attempt)) = outcome
+        && attempt
+            .model
+            .images
+            .iter()
+            .any(|image| matches!(image.source, ImageSource::Inline(_)))
+    {
+        interval = interval.min(INLINE_SCAN_INTERVAL);
+    }
+    let delays = errors(outcome).map(|error| match error.disposition() {
+        Disposition::Stall | Disposition::Wait => schedule::with_jitter(interval, seed),
+        Disposition::Retry => schedule::retry_after(failures, interval, seed),
+        Disposition::RetryAfter(wait) => wait.max(Duration::from_secs(1)),
+    });
+    Some(
+        delays
+            .min()
+            .unwrap_or_else(|| schedule::with_jitter(interval, seed)),
+    )
+}
+
+/// `web: 6.7.0 -> 6.7.1, worker: 1 -> 2`.
+fn changes_line(attempt: &Attempt) -> String {
+    let changes = attempt.plan.iter().flat_map(|plan| plan.changes());
+    let lines: Vec<String> = changes
+        .map(|(placement, change)| match &change.old {
+            Some(old) => format!("{}: {old} -> {}", placement.alias, change.new),
+            None => format!("{}: {}", placement.alias, change.new),
+        })
+        .collect();
+    lines.join(", ")
+}
+
+fn count_changes(attempt: &Attempt) -> u32 {
+    let count = attempt.plan.iter().flat_map(|plan| plan.changes()).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn remember(status: &mut ImageUpdatePolicyStatus, write: LastWrite, line: String) {
+    let record = WriteRecord {
+        time: write.time.clone(),
+        commit: write.commit.clone(),
+        message: line.chars().take(LONGEST_RECORD).collect(),
+    };
+    status.history.insert(0, record);
+    status.history.truncate(HISTORY_LENGTH);
+    status.last_write = Some(write);
+}

@@ -1,0 +1,153 @@
+//! Reconciles [`ImageWatch`]: gather → scan → report.
+
+mod gather;
+mod report;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use tracing::{info, instrument, warn};
+
+use super::context::{Context, GuardedWatch};
+use super::error::Error;
+use super::status::{ReportError, names};
+use super::tags::{Scan, WatchedTags};
+use super::undecodable;
+use crate::api::v1alpha1::{ImageWatch, REQUESTED_AT_ANNOTATION};
+use crate::api::validate::{self, WatchModel};
+pub(super) use gather::access;
+use report::{Report, Scanned};
+
+/// How one reconciliation of a watch ended, when it did not fail.
+enum Outcome {
+    /// The spec says `suspend`.
+    Suspended,
+    /// The tags are known.
+    Scanned(Scanned),
+}
+
+/// Lists the tags of one watch if that is due, and says on the object how it went.
+#[instrument(skip_all, fields(object.kind = "ImageWatch", object.namespace = names(kube::Resource::meta(&*object)).0, object.name = names(kube::Resource::meta(&*object)).1))]
+pub(super) async fn reconcile(
+    object: Arc<GuardedWatch>,
+    context: Arc<Context>,
+) -> Result<Action, ReportError> {
+    let now = context.clock.now();
+    let watch = match &object.0 {
+        Ok(watch) => watch,
+        Err(invalid) => {
+            return undecodable::report(
+                &context.watch_statuses,
+                &invalid.metadata,
+                &invalid.error,
+                now,
+            )
+            .await;
+        }
+    };
+    let previous = context
+        .watch_statuses
+        .latest(&watch.metadata, watch.status.as_ref());
+    let outcome = if watch.spec.suspend {
+        Ok(Outcome::Suspended)
+    } else {
+        run(watch, &context, now).await
+    };
+    let failures = context.backoff.record(&watch.metadata, outcome.is_ok());
+    let report = Report::new(watch, previous.as_ref(), &outcome, failures, now);
+    log(&outcome, &report);
+
+    context
+        .watch_statuses
+        .write(&watch.metadata, previous.as_ref(), &report.status)
+        .await?;
+    super::events::publish(&context.recorder, watch, report.notices).await;
+    if report.concerns_policies {
+        let (namespace, name) = names(&watch.metadata);
+        context.trigger_policies_of(namespace, name);
+    }
+    Ok(report.action)
+}
+
+/// The fallible part. Owns no status, no events, no requeue.
+async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
+    let model = validate::image_watch(&watch.spec).map_err(Error::InvalidSpec)?;
+    if !context
+        .allowed_hosts
+        .allows_registry(model.repository.registry())
+    {
+        return Err(Error::HostNotAllowed {
+            host: model.repository.registry().to_owned(),
+        });
+    }
+    let (namespace, name) = names(&watch.metadata);
+    let access = access(&context.kube, namespace, &watch.spec, &model).await?;
+    let max_age = if is_requested(watch) {
+        std::time::Duration::ZERO
+    } else {
+        model.interval
+    };
+    let scan = context
+        .scans
+        .get(&context.registry, &model.repository, &access, max_age)
+        .await;
+    let tags = scanned_tags(&model, &scan)?;
+    let changed = context.tags.put(namespace, name, tags.clone());
+    Ok(Outcome::Scanned(Scanned {
+        model,
+        scan,
+        tags,
+        changed,
+        now,
+    }))
+}
+
+/// Whether somebody asked for a scan since the last one that was asked for.
+fn is_requested(watch: &ImageWatch) -> bool {
+    let requested = requested_at(watch);
+    let handled = watch
+        .status
+        .as_ref()
+        .and_then(|status| status.last_handled_reconcile_at.as_ref());
+    requested.is_some() && requested != handled
+}
+
+fn requested_at(watch: &ImageWatch) -> Option<&String> {
+    watch
+        .metadata
+        .annotations
+        .as_ref()?
+        .get(REQUESTED_AT_ANNOTATION)
+}
+
+/// The tags of a scan without those that the watch excludes.
+fn scanned_tags(model: &WatchModel, scan: &Scan) -> Result<WatchedTags, Error> {
+    let list = scan
+        .outcome
+        .as_ref()
+        .map_err(|source| Error::Registry(Arc::clone(source)))?;
+    Ok(WatchedTags::new(model.repository.clone(), list, |tag| {
+        model.excludes(tag)
+    }))
+}
+
+fn log(outcome: &Result<Outcome, Error>, report: &Report) {
+    match outcome {
+        Ok(Outcome::Scanned(scanned)) if scanned.changed => info!(
+            image.repository = %scanned.model.repository,
+            tags = scanned.tags.candidates.len(),
+            requests = scanned.requests(),
+            "The list of tags changed"
+        ),
+        Ok(Outcome::Scanned(_) | Outcome::Suspended) => {}
+        Err(error) if report.is_news => {
+            warn!(
+                reason = error.reason().as_str(),
+                error = error.chain(),
+                "Could not scan"
+            );
+        }
+        Err(_) => {}
+    }
+}

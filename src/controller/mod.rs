@@ -1,0 +1,19 @@
+//! Builds and supervises the controllers.
+
+mod backoff;
+mod clock;
+mod conditions;
+mod context;
+mod error;
+mod events;
+mod image_update_policy;
+mod image_watch;
+mod remote_errors;
+mod run;
+mod secrets;
+mod status;
+mod tags;
+mod undecodable;
+mod union;
+
+pub use run::run;

@@ -1,0 +1,199 @@
+//! Starts the controllers and stops them again.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::channel::mpsc;
+use futures::{FutureExt, Stream, StreamExt, future};
+use kube::Client;
+use kube::api::Api;
+use kube::core::{DeserializeGuard, Resource};
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::reflector::{self, store::Writer};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, predicates, utils::Predicate, watcher as watch};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::context::Context;
+use super::status::ReportError;
+use super::union::union;
+use super::{image_update_policy, image_watch};
+use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
+use crate::config::RunConfig;
+use crate::hosts::AllowedHosts;
+
+/// How long until an object is looked at again whose status could not be written.
+const REPORT_RETRY: Duration = Duration::from_secs(5);
+
+/// Runs both controllers until `stop` is cancelled, then lets what is under way finish, for
+/// `config.shutdown_timeout` at most.
+pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> anyhow::Result<()> {
+    let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
+    check_kinds_are_installed(&kube).await?;
+    let (watches, watch_writer) = reflector::store();
+    let (policies, policy_writer) = reflector::store();
+    let (trigger, triggered) = mpsc::unbounded();
+    let context = Context::new(
+        kube.clone(),
+        allowed_hosts,
+        watches.clone(),
+        policies.clone(),
+        trigger,
+    );
+
+    let forget = Arc::clone(&context);
+    let watch_stream = objects::<ImageWatch>(&kube, config, watch_writer, move |watch| {
+        forget.forget_watch(watch.meta());
+    });
+    let forget = Arc::clone(&context);
+    let policy_stream = objects::<ImageUpdatePolicy>(&kube, config, policy_writer, move |policy| {
+        forget.forget_policy(policy.meta());
+    });
+    let settings = kube::runtime::controller::Config::default().concurrency(config.concurrency);
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(
+        Controller::for_stream(watch_stream, watches)
+            .with_config(settings.clone())
+            .graceful_shutdown_on(stop.clone().cancelled_owned())
+            .run(image_watch::reconcile, error_policy, Arc::clone(&context))
+            .for_each(|result| future::ready(log_failure(result))),
+    );
+    tasks.spawn(
+        Controller::for_stream(policy_stream, policies)
+            .with_config(settings)
+            .reconcile_on(triggered)
+            .graceful_shutdown_on(stop.clone().cancelled_owned())
+            .run(
+                image_update_policy::reconcile,
+                error_policy,
+                Arc::clone(&context),
+            )
+            .for_each(|result| future::ready(log_failure(result))),
+    );
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        "The operator is running"
+    );
+    supervise(tasks, stop, Duration::from_secs(config.shutdown_timeout)).await
+}
+
+/// Waits for the controllers to end, which they do only when told to.
+async fn supervise(
+    mut tasks: JoinSet<()>,
+    stop: CancellationToken,
+    timeout: Duration,
+) -> anyhow::Result<()> {
+    let ended = tasks
+        .join_next()
+        .map(|ended| ended.map(|result| result.context("a controller panicked")));
+    let mut failure = None;
+    tokio::select! {
+        () = stop.cancelled() => info!("Stopping: letting writes finish"),
+        ended = ended => failure = match ended {
+            Some(Err(error)) => Some(error),
+            Some(Ok(())) | None if stop.is_cancelled() => None,
+            Some(Ok(())) | None => Some(anyhow::anyhow!("a controller ended by itself")),
+        },
+    }
+    stop.cancel();
+    let rest = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(timeout, rest).await.is_err() {
+        warn!("Some reconciliations did not end in time; they go on at the next start");
+    }
+    info!("Stopped");
+    failure.map_or(Ok(()), Err)
+}
+
+/// The objects of one kind as a stream that is silent about status writes.
+///
+/// `watch_namespaces` of the configuration is honoured; `forget` is called for each that is gone.
+fn objects<K>(
+    kube: &Client,
+    config: &RunConfig,
+    writer: Writer<DeserializeGuard<K>>,
+    forget: impl Fn(&DeserializeGuard<K>) + Send + Sync + 'static,
+) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let apis: Vec<Api<DeserializeGuard<K>>> = if config.watch_namespaces.is_empty() {
+        vec![Api::all(kube.clone())]
+    } else {
+        let namespaces = config.watch_namespaces.iter();
+        namespaces
+            .map(|namespace| Api::namespaced(kube.clone(), namespace))
+            .collect()
+    };
+    let mut watches: Vec<_> = apis
+        .into_iter()
+        .map(|api| {
+            watch(api, watcher::Config::default())
+                .default_backoff()
+                .boxed()
+        })
+        .collect();
+    let events = match watches.pop() {
+        Some(only) if watches.is_empty() => only,
+        last => {
+            watches.extend(last);
+            union(watches).boxed()
+        }
+    };
+    events
+        .reflect(writer)
+        .inspect(move |event| {
+            if let Ok(Event::Delete(object)) = event {
+                forget(object);
+            }
+        })
+        .applied_objects()
+        .predicate_filter(
+            predicates::generation.combine(predicates::annotations),
+            Default::default(),
+        )
+}
+
+/// Fails early, and with the way out, if the kinds are not there.
+async fn check_kinds_are_installed(kube: &Client) -> anyhow::Result<()> {
+    let version = format!("{GROUP}/v1alpha1");
+    let installed = match kube.list_api_group_resources(&version).await {
+        Ok(list) => list.resources,
+        Err(kube::Error::Api(answer)) if answer.code == 404 => Vec::new(),
+        Err(error) => return Err(error).context("could not reach the Kubernetes API server"),
+    };
+    for kind in [ImageWatch::kind(&()), ImageUpdatePolicy::kind(&())] {
+        anyhow::ensure!(
+            installed.iter().any(|resource| resource.kind == kind),
+            "the kind {kind}.{GROUP} is not installed; \
+             run: image-update-operator crds | kubectl apply --server-side -f -"
+        );
+    }
+    Ok(())
+}
+
+/// Reached only when the report itself could not be written: the API server is the problem.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
+fn error_policy<K>(_: Arc<K>, _: &ReportError, _: Arc<Context>) -> Action {
+    Action::requeue(REPORT_RETRY)
+}
+
+fn log_failure<T, E: std::error::Error + 'static>(result: Result<T, E>) {
+    if let Err(error) = result {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "A reconciliation was not completed"
+        );
+    }
+}

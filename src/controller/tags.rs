@@ -1,0 +1,160 @@
+//! The tags of each ImageWatch, in memory, and scans that watches share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use image_update_core::image::{Candidate, Repository, Tag};
+use jiff::Timestamp;
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::clock::Clock;
+use crate::registry::{self, Access, AccessKey, TagList};
+
+/// What a policy sees of an ImageWatch.
+#[derive(Clone, Debug)]
+pub(super) struct WatchedTags {
+    /// The repository that was scanned.
+    pub(super) repository: Repository,
+    /// The tags, without the excluded ones.
+    pub(super) candidates: Arc<[Candidate]>,
+    /// Digest of the sorted list.
+    pub(super) revision: String,
+}
+
+impl WatchedTags {
+    /// The tags of a list, without those that `excludes` names.
+    pub(super) fn new(
+        repository: Repository,
+        list: &TagList,
+        excludes: impl Fn(&Tag) -> bool,
+    ) -> Self {
+        let kept = list.tags.iter().filter(|tag| !excludes(tag));
+        Self {
+            repository,
+            candidates: kept.cloned().map(Candidate::new).collect(),
+            revision: list.revision.to_string(),
+        }
+    }
+}
+
+/// The last good tag list of each ImageWatch, by namespace and name.
+#[derive(Default)]
+pub(super) struct TagStore {
+    lists: Mutex<HashMap<(String, String), WatchedTags>>,
+}
+
+impl TagStore {
+    /// The tags of the watch `name` of `namespace`, if it was scanned since the operator started.
+    pub(super) fn get(&self, namespace: &str, name: &str) -> Option<WatchedTags> {
+        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// Stores the tags of a watch and says whether they differ from what was stored.
+    pub(super) fn put(&self, namespace: &str, name: &str, tags: WatchedTags) -> bool {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let revision = tags.revision.clone();
+        let repository = tags.repository.clone();
+        let before = lists.insert((namespace.to_owned(), name.to_owned()), tags);
+        !before.is_some_and(|before| before.revision == revision && before.repository == repository)
+    }
+
+    /// Forgets a watch that was deleted.
+    pub(super) fn forget(&self, namespace: &str, name: &str) {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.remove(&(namespace.to_owned(), name.to_owned()));
+    }
+}
+
+/// What a scan found, and when.
+#[derive(Clone)]
+pub(super) struct Scan {
+    /// When the scan ended.
+    pub(super) time: Timestamp,
+    /// The tags, or why there are none.
+    pub(super) outcome: Result<Arc<TagList>, Arc<registry::Error>>,
+    /// Whether this call did the scan, rather than share one.
+    pub(super) own: bool,
+}
+
+/// One endpoint, repository and credential: what may share a scan. Tag lists and credentials of
+/// different credentials never mix.
+type ScanKey = (Repository, AccessKey);
+
+/// The last scan of a key; `None` until the first one ends.
+type Slot = Arc<AsyncMutex<Option<Scan>>>;
+
+/// Scans, shared by all that ask for the same repository with the same credential.
+pub(super) struct Scans {
+    clock: Clock,
+    slots: Mutex<HashMap<ScanKey, Slot>>,
+}
+
+/// Slots are tidied when there are this many more than were in use at the last tidying.
+const TIDY_AFTER: usize = 256;
+
+/// A scan older than this is dropped when slots are tidied; that costs one more scan at most.
+const LONGEST_KEPT: Duration = Duration::from_secs(3600);
+
+impl Scans {
+    /// No scans yet.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The tags of `repository`: those of a scan that is younger than `max_age` or that was under
+    /// way when this was called, else those of a new scan. A failure is shared with those who
+    /// waited for it, and with nobody later.
+    pub(super) async fn get(
+        &self,
+        client: &registry::Client,
+        repository: &Repository,
+        access: &Access,
+        max_age: Duration,
+    ) -> Scan {
+        let asked = self.clock.now();
+        let slot = self.slot((repository.clone(), access.key()));
+        let mut last = slot.lock().await;
+        if let Some(scan) = last.as_ref() {
+            let fresh =
+                scan.outcome.is_ok() && asked.duration_since(scan.time).unsigned_abs() < max_age;
+            if fresh || scan.time >= asked {
+                return Scan {
+                    own: false,
+                    ..scan.clone()
+                };
+            }
+        }
+        let outcome = client.list_tags(repository, access).await;
+        let scan = Scan {
+            time: self.clock.now(),
+            outcome: outcome.map(Arc::new).map_err(Arc::new),
+            own: true,
+        };
+        *last = Some(scan.clone());
+        scan
+    }
+
+    fn slot(&self, key: ScanKey) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() % TIDY_AFTER == TIDY_AFTER - 1 && !slots.contains_key(&key) {
+            let now = self.clock.now();
+            slots.retain(|_, slot| is_kept(slot, now));
+        }
+        slots.entry(key).or_default().clone()
+    }
+}
+
+fn is_kept(slot: &Slot, now: Timestamp) -> bool {
+    match slot.try_lock() {
+        // Somebody is scanning.
+        Err(_) => true,
+        Ok(last) => last
+            .as_ref()
+            .is_some_and(|scan| now.duration_since(scan.time).unsigned_abs() < LONGEST_KEPT),
+    }
+}

@@ -1,0 +1,3 @@
+//! Carries a plan out: values in, a receipt back.
+
+pub mod git;
