@@ -18,7 +18,7 @@ use super::answer::{Answer, Unread};
 use super::client::Shared;
 use super::credentials::Credential;
 use super::endpoint::{Endpoint, has_credential, is_link_local_literal};
-use super::error::{Error, Host, Remark};
+use super::error::{Error, Host};
 use super::session::{Session, SessionKey};
 use super::transport::Failure;
 use super::{retry, token, transport};
@@ -37,7 +37,7 @@ pub(super) struct Exchange<'a> {
     /// Requests that reached a server so far, those for tokens included.
     pub(super) requests: u32,
     /// What the registry was shown last, so that no error repeats it.
-    shown: Option<HeaderValue>,
+    pub(super) shown: Option<HeaderValue>,
     shared: &'a Shared,
     http: reqwest::Client,
 }
@@ -340,100 +340,6 @@ impl<'a> Exchange<'a> {
             path: self.repository.path().to_owned(),
         }
     }
-
-    /// What a status that is no success means.
-    pub(super) fn refusal(&self, answer: &Answer) -> Error {
-        let repository = self.repository.clone();
-        let said = self.remark(answer);
-        let retry_after = retry::retry_after(&answer.headers);
-        let status = answer.status.as_u16();
-        match answer.status {
-            StatusCode::UNAUTHORIZED => {
-                let presented = self.access.credential.is_some();
-                Error::Unauthorized {
-                    repository,
-                    presented,
-                    said,
-                }
-            }
-            StatusCode::FORBIDDEN => Error::Forbidden { repository, said },
-            StatusCode::TOO_MANY_REQUESTS => Error::RateLimited {
-                repository,
-                retry_after,
-                said,
-            },
-            code if code.is_server_error() => Error::ServerError {
-                repository,
-                status,
-                retry_after,
-                said,
-            },
-            _ => Error::UnexpectedStatus {
-                repository,
-                status,
-                said,
-            },
-        }
-    }
-
-    /// The registry's own words, unless they repeat what it was shown.
-    pub(super) fn remark(&self, answer: &Answer) -> Remark {
-        let basic = self
-            .access
-            .credential
-            .as_ref()
-            .and_then(Credential::basic_header);
-        let secrets = [
-            self.access.credential.as_ref().map(Credential::secret),
-            basic.as_deref().map(|header| without_scheme(header)),
-            self.shown
-                .as_ref()
-                .and_then(|header| header.to_str().ok())
-                .map(without_scheme),
-        ];
-        let secrets: Vec<&str> = secrets.into_iter().flatten().collect();
-        Remark::from_body(&answer.body, &secrets)
-    }
-
-    fn failed(&self, url: &Url, error: reqwest::Error) -> Error {
-        let repository = self.repository.clone();
-        let host = Host::of(url);
-        let failure = Failure::of(&error);
-        // The URL of a token request says more than the host does.
-        let source = error.without_url();
-        match failure {
-            Failure::LinkLocal => Error::LinkLocal { repository, host },
-            Failure::NotTls => Error::PlainHttp { repository, host },
-            Failure::Tls => Error::Tls {
-                repository,
-                host,
-                source,
-            },
-            Failure::Refused | Failure::Connect => Error::Connect {
-                repository,
-                host,
-                source,
-            },
-            Failure::Timeout if source.is_connect() => Error::Connect {
-                repository,
-                host,
-                source,
-            },
-            Failure::Timeout => Error::Timeout {
-                repository,
-                after: transport::READ_TIMEOUT,
-            },
-            Failure::Interrupted => Error::Interrupted {
-                repository,
-                host,
-                source,
-            },
-        }
-    }
-}
-
-fn without_scheme(header: &str) -> &str {
-    header.split_once(' ').map_or(header, |(_, value)| value)
 }
 
 fn with_scheme_of(endpoint: &Endpoint, url: &Url) -> Url {
