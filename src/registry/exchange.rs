@@ -29,6 +29,9 @@ const MAX_REDIRECTS: u32 = 5;
 /// Values of `WWW-Authenticate` that are read; registries send one or two.
 const MAX_CHALLENGE_HEADERS: usize = 8;
 
+/// The most that is read of the answer to `/v2/`, which is `{}` or a version.
+const MAX_PING_BYTES: usize = 64 * 1024;
+
 /// The requests for one repository, on behalf of one access.
 pub(super) struct Exchange<'a> {
     pub(super) repository: &'a Repository,
@@ -127,6 +130,13 @@ impl<'a> Exchange<'a> {
                     is_renewed = true;
                     authorization = Some(self.renew(&answer).await?);
                 }
+                StatusCode::NOT_FOUND | StatusCode::FORBIDDEN if is_own && !is_renewed => {
+                    is_renewed = true;
+                    match self.introduce(authorization.as_ref()).await? {
+                        Some(header) => authorization = Some(header),
+                        None => return self.settle(answer),
+                    }
+                }
                 status if is_redirect(status) => {
                     redirects += 1;
                     if redirects > MAX_REDIRECTS {
@@ -136,16 +146,38 @@ impl<'a> Exchange<'a> {
                     }
                     request.url = self.redirect_target(&answer)?;
                 }
-                status if status.is_success() || is_for_the_caller(status) => return Ok(answer),
-                _ => {
-                    let refusal = self.refusal(&answer);
-                    if answer.status == StatusCode::UNAUTHORIZED {
-                        self.shared.sessions.remove(&self.session_key());
-                    }
-                    return Err(refusal);
-                }
+                _ => return self.settle(answer),
             }
         }
+    }
+
+    /// Decides whether an answer is one for who asked, or an error that means the same always.
+    fn settle(&self, answer: Answer) -> Result<Answer, Error> {
+        if answer.status.is_success() || is_for_the_caller(answer.status) {
+            return Ok(answer);
+        }
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.shared.sessions.remove(&self.session_key());
+        }
+        Err(self.refusal(&answer))
+    }
+
+    /// Asks for a challenge where a repository may be hidden from who has shown nothing: a
+    /// registry that lets anybody in answers 404 for a private repository, and does not ask.
+    async fn introduce(
+        &mut self,
+        shown: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        if shown.is_some() || self.access.credential.is_none() {
+            return Ok(None);
+        }
+        let url = self.endpoint.url("/v2/");
+        let request = Request::new(Method::GET, url, "application/json", MAX_PING_BYTES);
+        let answer = self.send(&request).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(None);
+        }
+        self.renew(&answer).await.map(Some)
     }
 
     /// Sends a request as it is, again after failures that may pass.

@@ -6,7 +6,7 @@ use image_update_testkit::faulty_registry::{ALWAYS, Auth, Fault, TokenServer};
 
 use super::{
     PASSWORD, USER, app, check, check_scan, check_token, insecure, list, robot, token_server,
-    with_tags,
+    unexpected, with_tags,
 };
 
 #[tokio::test]
@@ -236,4 +236,41 @@ async fn failures_of_the_token_server_are_told_apart() {
         matches!(error, Error::UnexpectedStatus { status: 307, .. })
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_repository_hidden_from_strangers_is_asked_again_by_name() {
+    for auth in [
+        Auth::basic(USER, PASSWORD),
+        Auth::Bearer(TokenServer::new(USER, PASSWORD)),
+    ] {
+        let registry = with_tags(3).await;
+        registry.require(auth);
+        registry.hide_from_strangers();
+        let listed = list(&registry, &robot()).await;
+        let listed = listed.unwrap_or_else(|error| unexpected(&error));
+        assert_eq!(listed.tags.len(), 3);
+        list(&registry, &insecure())
+            .await
+            .expect_err("a stranger sees nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_is_not_there_is_not_asked_for_again_without_a_challenge() {
+    let registry = with_tags(1).await;
+    registry.fault(Fault::status(404), ALWAYS);
+    let error = list(&registry, &robot())
+        .await
+        .expect_err("it is not there");
+    assert!(
+        matches!(error, Error::RepositoryNotFound { .. }),
+        "{error:?}"
+    );
+    let paths: Vec<_> = registry
+        .requests()
+        .into_iter()
+        .map(|request| request.path)
+        .collect();
+    assert_eq!(paths, ["/v2/org/app/tags/list?n=1000", "/v2/"]);
 }

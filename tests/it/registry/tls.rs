@@ -108,3 +108,18 @@ async fn a_registry_that_is_not_there_is_an_error() {
         .expect_err("it is gone");
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_listing_takes_one_connection_over_http_2() {
+    let registry = tls().await;
+    registry.limit_page(1);
+    let client = Client::new();
+    for _ in 0..2 {
+        let listed = client
+            .list_tags(&app(&registry), &trusting(&registry))
+            .await;
+        assert_eq!(listed.expect("the authority is trusted").requests, 3);
+    }
+    assert!(registry.requests().iter().all(|request| request.is_http2));
+    assert_eq!(registry.connection_count(), 1);
+}
