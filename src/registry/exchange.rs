@@ -18,7 +18,7 @@ use super::answer::{Answer, Unread};
 use super::client::Shared;
 use super::credentials::Credential;
 use super::endpoint::{Endpoint, has_credential, is_link_local_literal};
-use super::error::{Error, Host, Remark};
+use super::error::{Error, Host};
 use super::session::{Session, SessionKey};
 use super::transport::Failure;
 use super::{retry, token, transport};
@@ -29,6 +29,9 @@ const MAX_REDIRECTS: u32 = 5;
 /// Values of `WWW-Authenticate` that are read; registries send one or two.
 const MAX_CHALLENGE_HEADERS: usize = 8;
 
+/// The most that is read of the answer to `/v2/`, which is `{}` or a version.
+const MAX_PING_BYTES: usize = 64 * 1024;
+
 /// The requests for one repository, on behalf of one access.
 pub(super) struct Exchange<'a> {
     pub(super) repository: &'a Repository,
@@ -37,7 +40,7 @@ pub(super) struct Exchange<'a> {
     /// Requests that reached a server so far, those for tokens included.
     pub(super) requests: u32,
     /// What the registry was shown last, so that no error repeats it.
-    shown: Option<HeaderValue>,
+    pub(super) shown: Option<HeaderValue>,
     shared: &'a Shared,
     http: reqwest::Client,
 }
@@ -127,6 +130,13 @@ impl<'a> Exchange<'a> {
                     is_renewed = true;
                     authorization = Some(self.renew(&answer).await?);
                 }
+                StatusCode::NOT_FOUND | StatusCode::FORBIDDEN if is_own && !is_renewed => {
+                    is_renewed = true;
+                    match self.introduce(authorization.as_ref()).await? {
+                        Some(header) => authorization = Some(header),
+                        None => return self.settle(answer),
+                    }
+                }
                 status if is_redirect(status) => {
                     redirects += 1;
                     if redirects > MAX_REDIRECTS {
@@ -136,16 +146,38 @@ impl<'a> Exchange<'a> {
                     }
                     request.url = self.redirect_target(&answer)?;
                 }
-                status if status.is_success() || is_for_the_caller(status) => return Ok(answer),
-                _ => {
-                    let refusal = self.refusal(&answer);
-                    if answer.status == StatusCode::UNAUTHORIZED {
-                        self.shared.sessions.remove(&self.session_key());
-                    }
-                    return Err(refusal);
-                }
+                _ => return self.settle(answer),
             }
         }
+    }
+
+    /// Decides whether an answer is one for who asked, or an error that means the same always.
+    fn settle(&self, answer: Answer) -> Result<Answer, Error> {
+        if answer.status.is_success() || is_for_the_caller(answer.status) {
+            return Ok(answer);
+        }
+        if answer.status == StatusCode::UNAUTHORIZED {
+            self.shared.sessions.remove(&self.session_key());
+        }
+        Err(self.refusal(&answer))
+    }
+
+    /// Asks for a challenge where a repository may be hidden from who has shown nothing: a
+    /// registry that lets anybody in answers 404 for a private repository, and does not ask.
+    async fn introduce(
+        &mut self,
+        shown: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>, Error> {
+        if shown.is_some() || self.access.credential.is_none() {
+            return Ok(None);
+        }
+        let url = self.endpoint.url("/v2/");
+        let request = Request::new(Method::GET, url, "application/json", MAX_PING_BYTES);
+        let answer = self.send(&request).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(None);
+        }
+        self.renew(&answer).await.map(Some)
     }
 
     /// Sends a request as it is, again after failures that may pass.
@@ -340,100 +372,6 @@ impl<'a> Exchange<'a> {
             path: self.repository.path().to_owned(),
         }
     }
-
-    /// What a status that is no success means.
-    pub(super) fn refusal(&self, answer: &Answer) -> Error {
-        let repository = self.repository.clone();
-        let said = self.remark(answer);
-        let retry_after = retry::retry_after(&answer.headers);
-        let status = answer.status.as_u16();
-        match answer.status {
-            StatusCode::UNAUTHORIZED => {
-                let presented = self.access.credential.is_some();
-                Error::Unauthorized {
-                    repository,
-                    presented,
-                    said,
-                }
-            }
-            StatusCode::FORBIDDEN => Error::Forbidden { repository, said },
-            StatusCode::TOO_MANY_REQUESTS => Error::RateLimited {
-                repository,
-                retry_after,
-                said,
-            },
-            code if code.is_server_error() => Error::ServerError {
-                repository,
-                status,
-                retry_after,
-                said,
-            },
-            _ => Error::UnexpectedStatus {
-                repository,
-                status,
-                said,
-            },
-        }
-    }
-
-    /// The registry's own words, unless they repeat what it was shown.
-    pub(super) fn remark(&self, answer: &Answer) -> Remark {
-        let basic = self
-            .access
-            .credential
-            .as_ref()
-            .and_then(Credential::basic_header);
-        let secrets = [
-            self.access.credential.as_ref().map(Credential::secret),
-            basic.as_deref().map(|header| without_scheme(header)),
-            self.shown
-                .as_ref()
-                .and_then(|header| header.to_str().ok())
-                .map(without_scheme),
-        ];
-        let secrets: Vec<&str> = secrets.into_iter().flatten().collect();
-        Remark::from_body(&answer.body, &secrets)
-    }
-
-    fn failed(&self, url: &Url, error: reqwest::Error) -> Error {
-        let repository = self.repository.clone();
-        let host = Host::of(url);
-        let failure = Failure::of(&error);
-        // The URL of a token request says more than the host does.
-        let source = error.without_url();
-        match failure {
-            Failure::LinkLocal => Error::LinkLocal { repository, host },
-            Failure::NotTls => Error::PlainHttp { repository, host },
-            Failure::Tls => Error::Tls {
-                repository,
-                host,
-                source,
-            },
-            Failure::Refused | Failure::Connect => Error::Connect {
-                repository,
-                host,
-                source,
-            },
-            Failure::Timeout if source.is_connect() => Error::Connect {
-                repository,
-                host,
-                source,
-            },
-            Failure::Timeout => Error::Timeout {
-                repository,
-                after: transport::READ_TIMEOUT,
-            },
-            Failure::Interrupted => Error::Interrupted {
-                repository,
-                host,
-                source,
-            },
-        }
-    }
-}
-
-fn without_scheme(header: &str) -> &str {
-    header.split_once(' ').map_or(header, |(_, value)| value)
 }
 
 fn with_scheme_of(endpoint: &Endpoint, url: &Url) -> Url {

@@ -13,8 +13,9 @@ use reqwest::{Method, StatusCode};
 
 use super::answer::Answer;
 use super::digest;
-use super::error::{Error, Expected, Remark};
+use super::error::{Error, Expected};
 use super::exchange::{Exchange, Request};
+use super::remark::Remark;
 
 /// The largest manifest, as registries accept it:
 /// <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests>.

@@ -20,6 +20,7 @@
 pub mod access;
 pub mod credentials;
 pub mod error;
+pub mod remark;
 
 mod answer;
 mod client;
@@ -27,6 +28,7 @@ mod digest;
 mod endpoint;
 mod exchange;
 mod manifest;
+mod refusal;
 mod resolver;
 mod retry;
 mod session;

@@ -48,6 +48,8 @@ pub struct Request {
     pub path: String,
     /// The host the client meant to speak to.
     pub host: String,
+    /// Whether it came over HTTP/2.
+    pub is_http2: bool,
     /// The scheme of the `Authorization` header (`Basic`, `Bearer`), never the credential.
     pub authorization: Option<String>,
 }
@@ -162,6 +164,12 @@ impl FaultyRegistry {
         self.state.lock().token_generation += 1;
     }
 
+    /// Answers 404 instead of a challenge to who shows nothing, as registries do that let anybody
+    /// in and hide what is private. `/v2/` still answers with the challenge.
+    pub fn hide_from_strangers(&self) {
+        self.state.lock().hides = true;
+    }
+
     /// Never puts more tags on a page, whatever `n` asks for.
     pub fn limit_page(&self, tags: usize) {
         self.state.lock().page_limit = tags.max(1);
@@ -187,6 +195,11 @@ impl FaultyRegistry {
         self.state.lock().requests.clone()
     }
 
+    /// How many connections were accepted, those included whose handshake failed.
+    pub fn connection_count(&self) -> usize {
+        self.state.connection_count.load(Ordering::Relaxed)
+    }
+
     /// How many requests were received, kept or not.
     pub fn request_count(&self) -> usize {
         self.state.request_count.load(Ordering::Relaxed)
@@ -203,12 +216,14 @@ impl FaultyRegistry {
 struct State {
     base_url: String,
     request_count: AtomicUsize,
+    connection_count: AtomicUsize,
     content: Mutex<Content>,
 }
 
 struct Content {
     auth: Auth,
     token_generation: u64,
+    hides: bool,
     page_limit: usize,
     tags: BTreeMap<String, Arc<Vec<String>>>,
     manifests: BTreeMap<(String, String), Vec<u8>>,
@@ -222,9 +237,11 @@ impl State {
         Self {
             base_url,
             request_count: AtomicUsize::new(0),
+            connection_count: AtomicUsize::new(0),
             content: Mutex::new(Content {
                 auth: Auth::Open,
                 token_generation: 0,
+                hides: false,
                 page_limit: usize::MAX,
                 tags: BTreeMap::new(),
                 manifests: BTreeMap::new(),

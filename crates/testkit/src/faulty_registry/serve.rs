@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::body::{Body, Bytes};
 use axum::http::uri::Authority;
-use axum::http::{Method, Request, Response, StatusCode, header};
+use axum::http::{Method, Request, Response, StatusCode, Version, header};
 use futures::{StreamExt as _, stream};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -33,6 +34,7 @@ const MAX_FORM_BYTES: usize = 64 * 1024;
 pub(super) async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, state: Arc<State>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        state.connection_count.fetch_add(1, Ordering::Relaxed);
         // Small answers must not wait for the acknowledgement of the one before.
         if stream.set_nodelay(true).is_err() {
             continue;
@@ -87,6 +89,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
         method: method.to_string(),
         path: path_and_query.clone(),
         host: host.unwrap_or_default().to_owned(),
+        is_http2: parts.version == Version::HTTP_2,
         authorization: authorization
             .and_then(|value| value.split(' ').next())
             .map(str::to_owned),
@@ -116,7 +119,16 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
         if let Some(challenge) =
             auth::challenge(state, &content, &parts.headers, route.repository())
         {
+            let is_hidden =
+                content.hides && authorization.is_none() && !matches!(route, Route::Base);
             drop(content);
+            if is_hidden {
+                return error(
+                    StatusCode::NOT_FOUND,
+                    "NAME_UNKNOWN",
+                    "repository name not known",
+                );
+            }
             return unauthorized(&challenge);
         }
         let fault = content.faults.next();
@@ -126,7 +138,9 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
     apply(fault, right, &path_and_query, authorization).await
 }
 
+#[derive(Clone, Copy)]
 enum Route<'a> {
+    Base,
     Tags { repository: &'a str },
     Manifest { repository: &'a str, tag: &'a str },
 }
@@ -134,6 +148,9 @@ enum Route<'a> {
 impl<'a> Route<'a> {
     fn parse(path: &'a str) -> Option<Self> {
         let path = path.strip_prefix("/v2/")?;
+        if path.is_empty() {
+            return Some(Self::Base);
+        }
         if let Some(repository) = path.strip_suffix("/tags/list") {
             return Some(Self::Tags { repository });
         }
@@ -143,23 +160,18 @@ impl<'a> Route<'a> {
 
     /// What a registry in order says.
     fn answer(&self, content: &Content, method: &Method, query: &str) -> Response<Body> {
-        let Some(tags) = content.tags.get(self.repository()) else {
-            return error(
-                StatusCode::NOT_FOUND,
-                "NAME_UNKNOWN",
-                "repository name not known",
-            );
-        };
-        match *self {
-            Self::Tags { repository } => tag_page(repository, tags, query, content.page_limit),
-            Self::Manifest { repository, tag } => {
+        let unknown = |code, message| error(StatusCode::NOT_FOUND, code, message);
+        let tags = content.tags.get(self.repository());
+        match (*self, tags) {
+            (Self::Base, _) => respond(StatusCode::OK, &[JSON], "{}"),
+            (_, None) => unknown("NAME_UNKNOWN", "repository name not known"),
+            (Self::Tags { repository }, Some(tags)) => {
+                tag_page(repository, tags, query, content.page_limit)
+            }
+            (Self::Manifest { repository, tag }, Some(tags)) => {
                 match tags.binary_search_by(|known| known.as_str().cmp(tag)) {
                     Ok(_) => manifest(method, content.manifest(repository, tag)),
-                    Err(_) => error(
-                        StatusCode::NOT_FOUND,
-                        "MANIFEST_UNKNOWN",
-                        "manifest unknown",
-                    ),
+                    Err(_) => unknown("MANIFEST_UNKNOWN", "manifest unknown"),
                 }
             }
         }
@@ -167,6 +179,7 @@ impl<'a> Route<'a> {
 
     fn repository(&self) -> &'a str {
         match self {
+            Self::Base => "",
             Self::Tags { repository } | Self::Manifest { repository, .. } => repository,
         }
     }
