@@ -199,7 +199,7 @@ async fn cancelled_update_leaves_the_remote_usable() -> Result<()> {
     server.create_repository("env", FILES)?;
     let remote = remote(&server, "env")?;
     for on in ["/info/refs", "/git-upload-pack", "/git-receive-pack"] {
-        server.inject(on, Fault::Delay(Duration::from_secs(60)));
+        server.inject(on, Fault::Delay(Duration::from_mins(1)));
         let update = set_tag(&remote, VALUES, "1.1.0");
         tokio::time::timeout(Duration::from_millis(300), update)
             .await

@@ -141,9 +141,9 @@ async fn old_servers_and_silent_servers_are_told() -> Result<()> {
 
     let slow = GitServer::builder().start().await?;
     slow.create_repository("env", FILES)?;
-    slow.inject("/info/refs", Fault::Delay(Duration::from_secs(60)));
+    slow.inject("/info/refs", Fault::Delay(Duration::from_mins(1)));
     let impatient = remote_with(&slow, "env", |it| {
-        it.timeouts.total = Duration::from_millis(200)
+        it.timeouts.total = Duration::from_millis(200);
     })?;
     let text = "could not talk to <remote>: the server did not answer in time";
     check_read(&slow, "env", &impatient, text).await;
