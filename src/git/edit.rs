@@ -60,12 +60,11 @@ fn rewrite(
         }
     }
     for (name, child) in &node.children {
-        let (id, is_directory) = match &child.leaf {
-            Some((_, blob_id)) => (*blob_id, false),
-            None => {
-                let old_id = directories.get(name).copied();
-                (rewrite(store, old_id, child, hash, objects)?, true)
-            }
+        let (id, is_directory) = if let Some((_, blob_id)) = &child.leaf {
+            (*blob_id, false)
+        } else {
+            let old_id = directories.get(name).copied();
+            (rewrite(store, old_id, child, hash, objects)?, true)
         };
         changes.push(Change {
             name,

@@ -378,10 +378,13 @@ fn classify(error: reqwest::Error) -> TransportError {
     }
 }
 
-/// `error` itself, or what an `io::Error` wraps: its `source` skips the wrapped error.
+/// `error` itself, or what it wraps as an `io::Error`, whose `source` skips the wrapped error.
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    error.downcast_ref::<T>().or_else(|| {
-        let wrapped = error.downcast_ref::<std::io::Error>()?.get_ref()?;
-        wrapped.downcast_ref::<T>()
-    })
+    let mut current = error;
+    loop {
+        if let Some(found) = current.downcast_ref::<T>() {
+            return Some(found);
+        }
+        current = current.downcast_ref::<std::io::Error>()?.get_ref()?;
+    }
 }

@@ -144,9 +144,9 @@ fn follow<T>(
             }
         }
     }
-    absent
-        .into_values()
-        .for_each(|child| mark_absent(child, located));
+    for child in absent.into_values() {
+        mark_absent(child, located);
+    }
     Ok(())
 }
 
@@ -154,9 +154,9 @@ fn mark_absent<T>(node: &PathTree<'_, T>, located: &mut Located) {
     if let Some((path, _)) = &node.leaf {
         located.files.insert((*path).clone(), None);
     }
-    node.children
-        .values()
-        .for_each(|child| mark_absent(child, located));
+    for child in node.children.values() {
+        mark_absent(child, located);
+    }
 }
 
 /// Names the component at `depth` as what is wrong.

@@ -35,8 +35,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            idle: Duration::from_secs(60),
-            total: Duration::from_secs(300),
+            idle: Duration::from_mins(1),
+            total: Duration::from_mins(5),
         }
     }
 }

@@ -48,9 +48,9 @@ const BLOCKING_PACK_BYTES: usize = 1024 * 1024;
 
 /// What is read of a pack. A directory of 100,000 entries is 4 MB.
 const LIMITS: Limits = Limits {
-    blob_bytes: MAX_FILE_BYTES,
-    other_bytes: 32 * 1024 * 1024,
-    total_bytes: 4 * 1024 * 1024 * 1024,
+    blob: MAX_FILE_BYTES,
+    other: 32 * 1024 * 1024,
+    total: 4 * 1024 * 1024 * 1024,
 };
 
 /// How a Git LFS pointer starts: <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
@@ -121,7 +121,7 @@ impl Session {
     /// Asks where `branch`, or the default branch, is now. One request when warm.
     pub(crate) async fn tip(&mut self, branch: Option<&BranchName>) -> Result<Tip, Error> {
         let server = self.upload_pack().await?;
-        let request = ls_refs::request(&server, branch);
+        let request = ls_refs::request(server, branch);
         let body = self
             .exchange(Service::UploadPack, request, MAX_REFS_BYTES)
             .await?;
@@ -267,12 +267,12 @@ impl Session {
             old: tip.commit_id,
             new: built.commit_id,
         };
-        let request = push::request(&server, &command, &pack);
+        let request = push::request(server, &command, &pack);
         let body = self
             .exchange(Service::ReceivePack, request, MAX_REPORT_BYTES)
             .await?;
         let verdict =
-            push::parse(&server, &tip.branch, &body).map_err(|source| self.protocol(source))?;
+            push::parse(server, &tip.branch, &body).map_err(|source| self.protocol(source))?;
         Ok(match (verdict, &self.credential) {
             (Verdict::Refused(text), Some(credential)) => {
                 Verdict::Refused(credential.redact(&text))
@@ -327,7 +327,7 @@ impl Session {
     /// Brings objects into the store; says whether one was left out for its size.
     async fn load(&mut self, mut ids: BTreeSet<ObjectId>, scope: Scope) -> Result<bool, Error> {
         ids.retain(|id| !self.store.contains(id));
-        let Some(hash) = ids.first().map(|id| id.kind()) else {
+        let Some(hash) = ids.first().map(ObjectId::kind) else {
             return Ok(false);
         };
         if scope == Scope::Objects
@@ -339,7 +339,7 @@ impl Session {
         }
         let server = self.upload_pack().await?;
         let wants: Vec<ObjectId> = ids.into_iter().collect();
-        let request = fetch::request(&server, &wants, scope);
+        let request = fetch::request(server, &wants, scope);
         let body = self
             .exchange(Service::UploadPack, request, MAX_PACK_BYTES)
             .await?;

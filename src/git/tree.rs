@@ -170,7 +170,10 @@ fn compare(a: (&[u8], bool), b: (&[u8], bool)) -> std::cmp::Ordering {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        EntryKind::{Directory, File, Submodule, Symlink},
+        *,
+    };
 
     const SHA1: hash::Kind = hash::Kind::Sha1;
 
@@ -214,7 +217,6 @@ mod tests {
             .flatten()
             .map(|it| it.kind())
             .collect::<Vec<_>>();
-        use EntryKind::{Directory, File, Submodule, Symlink};
         assert_eq!(kinds, [File, File, File, Directory, Symlink, Submodule]);
     }
 

@@ -2,7 +2,11 @@
 //!
 //! Each test looks at the repository afterwards with git's own eyes, `git fsck --strict` included.
 
-use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+mod race;
+mod transport;
+mod write;
+
+use std::convert::Infallible;
 
 use anyhow::{Context as _, Result};
 use image_update_core::remote::{BranchName, RepoPath};
@@ -12,7 +16,7 @@ use image_update_operator::git::{
     remote::Remote,
     update::{CommitDraft, Receipt, Signature, Snapshot, UpdateRequest},
 };
-use image_update_testkit::git_server::{Entry, Fault, GitServer, ObjectFormat};
+use image_update_testkit::git_server::GitServer;
 use jiff::Timestamp;
 
 const USER: &str = "somebody";
@@ -26,49 +30,6 @@ const FILES: &[(&str, &[u8])] = &[
     ("apps/shop/other.yaml", b"other: true\n"),
     (VALUES, b"image:\n  tag: 1.0.0\n"),
 ];
-
-#[tokio::test]
-async fn change_is_pushed_over_tls_with_basic_auth() -> Result<()> {
-    let server = GitServer::builder()
-        .tls()
-        .basic_auth(USER, PASSWORD)
-        .start()
-        .await?;
-    server.create_repository("env", FILES)?;
-    let remote = remote(&server, "env")?;
-    let parent = server.head("env", "main")?;
-
-    let receipt = set_tag(&remote, VALUES, "1.1.0").await?;
-
-    let commit_id = server.head("env", "main")?;
-    let Receipt::Pushed {
-        branch,
-        commit_id: id,
-        parent: on,
-        attempts,
-        files,
-    } = receipt
-    else {
-        anyhow::bail!("nothing was pushed");
-    };
-    assert_eq!((branch.as_str(), attempts), ("main", 1));
-    assert_eq!(
-        (id.to_string(), on.to_string()),
-        (commit_id.clone(), parent.clone())
-    );
-    assert_eq!(files, [path(VALUES)]);
-    assert_eq!(
-        server.show("env", "main", VALUES)?,
-        b"image:\n  tag: 1.1.0\n"
-    );
-    let log = server.log("env", "main")?;
-    assert_eq!(log[0].id, commit_id);
-    assert_eq!(log[0].parents, [parent]);
-    assert_eq!(log[0].author, "Updater <updater@example.org>");
-    assert_eq!(log[0].subject, "Update shop");
-    assert_eq!(log[0].body, "to 1.1.0");
-    server.fsck("env")
-}
 
 /// A remote with the server's authority and the right credential.
 fn remote(server: &GitServer, name: &str) -> Result<Remote> {
@@ -148,4 +109,51 @@ fn path(text: &str) -> RepoPath {
 
 fn branch(text: &str) -> BranchName {
     text.parse().expect("the test's branch is valid")
+}
+
+async fn check_read(server: &GitServer, name: &str, remote: &Remote, expected: &str) {
+    let error = remote
+        .read(None, &[path(VALUES)])
+        .await
+        .expect_err("the read fails");
+    check_error(server, name, &error, expected);
+}
+
+async fn refused_write(remote: &Remote, files: &[(&str, &[u8])]) -> Error {
+    let request = request(&[]);
+    let write = remote.update(&request, |_| Ok::<_, Infallible>(Some(draft(files, "1"))));
+    let UpdateError::Git(error) = write.await.expect_err("the write is refused");
+    error
+}
+
+/// Compares an error with its causes to the expected text, and looks for secrets in it.
+#[track_caller]
+fn check_error(server: &GitServer, name: &str, error: &dyn std::error::Error, expected: &str) {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    let is_client = |it: &dyn std::error::Error| {
+        it.to_string().starts_with("error sending request")
+            || it.to_string().starts_with("error decoding")
+    };
+    while let Some(current) = cause.filter(|it| !is_client(*it)) {
+        text = format!("{text}: {current}");
+        cause = current.source();
+    }
+    assert_eq!(text.replace(&server.url(name), "<remote>"), expected);
+    let everything = format!("{error:?} {text}");
+    for secret in [PASSWORD, "wrong-horse", "c29tZWJvZHk6"] {
+        assert!(!everything.contains(secret), "{everything}");
+    }
+}
+
+#[track_caller]
+fn check_path_error(error: &Error, at: &str, expected: PathError) {
+    let Error::Path { path, source, .. } = error else {
+        unreachable!("another error than expected: {error:?}");
+    };
+    assert_eq!((path.as_str(), *source), (at, expected));
+}
+
+fn is_transport(error: &Error, expected: impl Fn(&TransportError) -> bool) -> bool {
+    matches!(error, Error::Transport { source, .. } if expected(source))
 }

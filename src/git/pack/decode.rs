@@ -17,15 +17,15 @@ use gix_pack::data::{self, entry::Header};
 use super::{PackError, delta};
 use crate::git::object::Object;
 
-/// What is read of a pack.
+/// What is read of a pack, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// The largest file read. Larger ones are skipped and counted.
-    pub(crate) blob_bytes: usize,
+    pub(crate) blob: usize,
     /// The largest commit or tree read. Larger ones are skipped and counted.
-    pub(crate) other_bytes: usize,
+    pub(crate) other: usize,
     /// The most a pack may unpack to: bounds the time a hostile one takes.
-    pub(crate) total_bytes: u64,
+    pub(crate) total: u64,
 }
 
 /// What was found besides the objects.
@@ -60,7 +60,7 @@ pub(crate) fn decode(
 /// Where everything in a pack is, and which deltas hang on what.
 struct Entries<'a> {
     pack: &'a [u8],
-    entries: Vec<data::Entry>,
+    list: Vec<data::Entry>,
     /// Deltas by the offset of their base.
     on_offset: HashMap<u64, Vec<usize>>,
     /// Deltas by the id of their base.
@@ -84,7 +84,7 @@ impl<'a> Entries<'a> {
 
         let mut scanned = Self {
             pack: content,
-            entries: Vec::new(),
+            list: Vec::new(),
             on_offset: HashMap::new(),
             on_id: HashMap::new(),
         };
@@ -110,7 +110,7 @@ impl<'a> Entries<'a> {
             }
             let start = to_usize(entry.data_offset)?;
             offset = start + inflate.skip(scanned.compressed(start)?, entry.decompressed_size)?;
-            scanned.entries.push(entry);
+            scanned.list.push(entry);
         }
         if offset == content.len() {
             Ok(scanned)
@@ -127,8 +127,8 @@ impl<'a> Entries<'a> {
 impl<V: FnMut(ObjectId, Object)> Decoder<'_, V> {
     fn run(mut self, known: impl Fn(&ObjectId) -> Option<Object>) -> Result<Summary, PackError> {
         let mut inflate = Inflate::default();
-        for index in 0..self.entries.entries.len() {
-            if let Some(kind) = self.entries.entries[index].header.as_kind() {
+        for index in 0..self.entries.list.len() {
+            if let Some(kind) = self.entries.list[index].header.as_kind() {
                 self.visit_with_deltas(index, kind, None, &mut inflate)?;
             }
         }
@@ -165,12 +165,12 @@ impl<V: FnMut(ObjectId, Object)> Decoder<'_, V> {
         inflate: &mut Inflate,
     ) -> Result<(), PackError> {
         let limit = match kind {
-            Kind::Blob => self.limits.blob_bytes,
-            Kind::Commit | Kind::Tree | Kind::Tag => self.limits.other_bytes,
+            Kind::Blob => self.limits.blob,
+            Kind::Commit | Kind::Tree | Kind::Tag => self.limits.other,
         };
         let mut stack = vec![(index, base)];
         while let Some((index, base)) = stack.pop() {
-            let entry = self.entries.entries[index].clone();
+            let entry = self.entries.list[index].clone();
             let Some(data) = self.content(&entry, base.as_deref(), limit, inflate)? else {
                 self.summary.oversized += 1;
                 continue;
@@ -299,7 +299,7 @@ fn verified_content(pack: &[u8], hash: hash::Kind) -> Result<&[u8], PackError> {
 }
 
 fn checked_total(total: u64, more: u64, limits: Limits) -> Result<u64, PackError> {
-    let limit_bytes = limits.total_bytes;
+    let limit_bytes = limits.total;
     let sum = total.checked_add(more).filter(|sum| *sum <= limit_bytes);
     sum.ok_or(PackError::TooLarge { limit_bytes })
 }

@@ -19,6 +19,10 @@ pub(crate) struct UploadPack {
 
 /// What receive-pack can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word on the wire, or not there"
+)]
 pub(crate) struct ReceivePack {
     pub(crate) hash: hash::Kind,
     pub(crate) object_format: bool,
@@ -97,9 +101,10 @@ impl ReceivePack {
 
 /// The protocol's name of a hash.
 pub(crate) fn object_format_name(hash: hash::Kind) -> &'static str {
-    match hash {
-        hash::Kind::Sha256 => "sha256",
-        _ => "sha1",
+    if hash == hash::Kind::Sha256 {
+        "sha256"
+    } else {
+        "sha1"
     }
 }
 
@@ -150,7 +155,7 @@ mod tests {
             "server-option\n",
             "object-format=sha1\n",
         ];
-        check_upload(&lines, Ok(expected));
+        check_upload(&lines, &Ok(expected));
     }
 
     #[test]
@@ -161,18 +166,18 @@ mod tests {
             unborn: false,
             filter: false,
         };
-        check_upload(&["version 2", "ls-refs", "fetch"], Ok(expected));
-        check_upload(&["version 2", "fetch=filters shallow"], Ok(expected));
+        check_upload(&["version 2", "ls-refs", "fetch"], &Ok(expected));
+        check_upload(&["version 2", "fetch=filters shallow"], &Ok(expected));
     }
 
     #[test]
     fn what_is_not_version_two_is_refused() {
-        check_upload(&["version 1"], Err(ProtocolError::NotVersionTwo));
+        check_upload(&["version 1"], &Err(ProtocolError::NotVersionTwo));
         let old = "0000000000000000000000000000000000000000 HEAD\0 multi_ack";
-        check_upload(&[old], Err(ProtocolError::NotVersionTwo));
+        check_upload(&[old], &Err(ProtocolError::NotVersionTwo));
         let name = RemoteText::new(b"md5");
         let format = Err(ProtocolError::ObjectFormat { name });
-        check_upload(&["version 2", "object-format=md5"], format);
+        check_upload(&["version 2", "object-format=md5"], &format);
     }
 
     #[test]
@@ -185,7 +190,7 @@ mod tests {
             no_thin: false,
         };
         let line = "00 refs/heads/main\0report-status side-band-64k atomic object-format=sha256";
-        check_receive(line, Ok(expected));
+        check_receive(line, &Ok(expected));
         let bare = ReceivePack {
             hash: hash::Kind::Sha1,
             object_format: false,
@@ -193,10 +198,10 @@ mod tests {
             atomic: false,
             no_thin: true,
         };
-        check_receive("00 capabilities^{}\0 report-status no-thin", Ok(bare));
+        check_receive("00 capabilities^{}\0 report-status no-thin", &Ok(bare));
         check_receive(
             "00 capabilities^{}\0atomic",
-            Err(ProtocolError::NoReportStatus),
+            &Err(ProtocolError::NoReportStatus),
         );
     }
 
@@ -220,12 +225,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_upload(lines: &[&str], expected: Result<UploadPack, ProtocolError>) {
-        assert_eq!(UploadPack::parse(&advertisement(lines)), expected);
+    fn check_upload(lines: &[&str], expected: &Result<UploadPack, ProtocolError>) {
+        assert_eq!(&UploadPack::parse(&advertisement(lines)), expected);
     }
 
     #[track_caller]
-    fn check_receive(line: &str, expected: Result<ReceivePack, ProtocolError>) {
-        assert_eq!(ReceivePack::parse(&advertisement(&[line])), expected);
+    fn check_receive(line: &str, expected: &Result<ReceivePack, ProtocolError>) {
+        assert_eq!(&ReceivePack::parse(&advertisement(&[line])), expected);
     }
 }

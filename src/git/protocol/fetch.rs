@@ -23,7 +23,7 @@ pub(crate) enum Scope {
 /// Builds the request for `wants`.
 ///
 /// `tree:0` and nothing deeper: hosted servers refuse `tree:1` and most other filters.
-pub(crate) fn request(server: &UploadPack, wants: &[ObjectId], scope: Scope) -> Vec<u8> {
+pub(crate) fn request(server: UploadPack, wants: &[ObjectId], scope: Scope) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.line("command=fetch").line(AGENT);
     if server.object_format {
@@ -112,7 +112,7 @@ mod tests {
             .line("\u{1}K")
             .flush();
         let body = writer.into_bytes();
-        check(&body, Ok(b"PACK".to_vec()));
+        check(&body, &Ok(b"PACK".to_vec()));
     }
 
     #[test]
@@ -120,12 +120,12 @@ mod tests {
         let text = RemoteText::new(b"upload-pack: not our ref");
         check(
             b"0020ERR upload-pack: not our ref",
-            Err(ProtocolError::Remote { text }),
+            &Err(ProtocolError::Remote { text }),
         );
         let text = RemoteText::new(b"oops");
         check(
             b"000dpackfile\n0009\x03oops",
-            Err(ProtocolError::Remote { text }),
+            &Err(ProtocolError::Remote { text }),
         );
     }
 
@@ -133,12 +133,15 @@ mod tests {
     fn incomplete_answers_are_errors() {
         check(
             b"0000",
-            Err(ProtocolError::Unexpected { expected: "a pack" }),
+            &Err(ProtocolError::Unexpected { expected: "a pack" }),
         );
-        check(b"000dpackfile\n0009\x01PACK", Err(ProtocolError::Truncated));
+        check(
+            b"000dpackfile\n0009\x01PACK",
+            &Err(ProtocolError::Truncated),
+        );
         check(
             b"000dpackfile\n0009\x07PACK0000",
-            Err(ProtocolError::Unexpected {
+            &Err(ProtocolError::Unexpected {
                 expected: "a side-band",
             }),
         );
@@ -171,11 +174,11 @@ mod tests {
             filter,
         };
         let id = ObjectId::from_hex(ID.as_bytes()).expect("an id");
-        String::from_utf8(request(&server, &[id], scope)).expect("the request is text")
+        String::from_utf8(request(server, &[id], scope)).expect("the request is text")
     }
 
     #[track_caller]
-    fn check(body: &[u8], expected: Result<Vec<u8>, ProtocolError>) {
-        assert_eq!(parse(body), expected);
+    fn check(body: &[u8], expected: &Result<Vec<u8>, ProtocolError>) {
+        assert_eq!(&parse(body), expected);
     }
 }

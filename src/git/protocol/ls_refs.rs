@@ -23,7 +23,7 @@ pub(crate) struct Refs {
 }
 
 /// Builds the request for `HEAD` and, where one is named, a branch.
-pub(crate) fn request(server: &UploadPack, branch: Option<&BranchName>) -> Vec<u8> {
+pub(crate) fn request(server: UploadPack, branch: Option<&BranchName>) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.line("command=ls-refs\n").line(AGENT);
     if server.object_format {
@@ -101,7 +101,7 @@ mod tests {
             unborn: false,
             branch: Some(id(TWO)),
         };
-        check(&[&head, &branch, &longer], Some("next"), Ok(expected));
+        check(&[&head, &branch, &longer], Some("next"), &Ok(expected));
     }
 
     #[test]
@@ -115,9 +115,9 @@ mod tests {
         check(
             &["unborn HEAD symref-target:refs/heads/trunk\n"],
             None,
-            Ok(expected),
+            &Ok(expected),
         );
-        check(&[], None, Ok(Refs::default()));
+        check(&[], None, &Ok(Refs::default()));
     }
 
     #[test]
@@ -126,12 +126,12 @@ mod tests {
         check(
             &["zz HEAD\n"],
             None,
-            Err(ProtocolError::Unexpected { expected }),
+            &Err(ProtocolError::Unexpected { expected }),
         );
         check(
             &[ONE],
             None,
-            Err(ProtocolError::Unexpected { expected: "a ref" }),
+            &Err(ProtocolError::Unexpected { expected: "a ref" }),
         );
     }
 
@@ -143,7 +143,7 @@ mod tests {
             unborn: true,
             filter: true,
         };
-        let full = String::from_utf8(request(&server, Some(&name("main")))).expect("text");
+        let full = String::from_utf8(request(server, Some(&name("main")))).expect("text");
         assert!(full.starts_with("0014command=ls-refs\n"), "{full}");
         assert!(full.contains("object-format=sha1"), "{full}");
         assert!(
@@ -155,7 +155,7 @@ mod tests {
             unborn: false,
             ..server
         };
-        let bare = String::from_utf8(request(&bare, None)).expect("text");
+        let bare = String::from_utf8(request(bare, None)).expect("text");
         assert!(
             !bare.contains("object-format") && !bare.contains("unborn"),
             "{bare}"
@@ -182,13 +182,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(lines: &[&str], branch: Option<&str>, expected: Result<Refs, ProtocolError>) {
+    fn check(lines: &[&str], branch: Option<&str>, expected: &Result<Refs, ProtocolError>) {
         let mut writer = Writer::default();
         for line in lines {
             writer.line(line);
         }
         writer.flush();
         let branch = branch.map(name);
-        assert_eq!(parse(&writer.into_bytes(), branch.as_ref()), expected);
+        assert_eq!(&parse(&writer.into_bytes(), branch.as_ref()), expected);
     }
 }

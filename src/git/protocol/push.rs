@@ -33,7 +33,7 @@ pub(crate) enum Verdict {
 }
 
 /// Builds the request that moves one ref and brings the objects for it.
-pub(crate) fn request(server: &ReceivePack, command: &Command<'_>, pack: &[u8]) -> Vec<u8> {
+pub(crate) fn request(server: ReceivePack, command: &Command<'_>, pack: &[u8]) -> Vec<u8> {
     let mut capabilities = vec!["report-status".to_owned()];
     if server.side_band {
         capabilities.push("side-band-64k".to_owned());
@@ -58,7 +58,7 @@ pub(crate) fn request(server: &ReceivePack, command: &Command<'_>, pack: &[u8]) 
 
 /// Reads the server's report.
 pub(crate) fn parse(
-    server: &ReceivePack,
+    server: ReceivePack,
     branch: &BranchName,
     body: &[u8],
 ) -> Result<Verdict, ProtocolError> {
@@ -145,40 +145,40 @@ mod tests {
     #[test]
     fn accepted_push_is_accepted() {
         let report = report(&["unpack ok\n", "ok refs/heads/main\n"]);
-        check(&BARE, &report, Ok(Verdict::Accepted));
-        check(&FULL, &banded(&report, "hello"), Ok(Verdict::Accepted));
+        check(BARE, &report, &Ok(Verdict::Accepted));
+        check(FULL, &banded(&report, "hello"), &Ok(Verdict::Accepted));
     }
 
     #[test]
     fn words_of_a_hook_are_kept() {
         let report = report(&["unpack ok\n", "ng refs/heads/main hook declined\n"]);
         let bare = RemoteText::new(b"hook declined");
-        check(&BARE, &report, Ok(Verdict::Refused(bare)));
+        check(BARE, &report, &Ok(Verdict::Refused(bare)));
         let full = RemoteText::new(b"hook declined: GL-HOOK-ERR: no");
         check(
-            &FULL,
+            FULL,
             &banded(&report, "GL-HOOK-ERR: no\n"),
-            Ok(Verdict::Refused(full)),
+            &Ok(Verdict::Refused(full)),
         );
     }
 
     #[test]
     fn missing_report_is_an_error() {
         let empty = ProtocolError::Report(ReportStatusError::Empty);
-        check(&BARE, b"", Err(empty.clone()));
-        check(&FULL, b"0000", Err(empty));
+        check(BARE, b"", &Err(empty.clone()));
+        check(FULL, b"0000", &Err(empty));
         let text = RemoteText::new(b"oops");
-        check(&FULL, b"0009\x03oops", Err(ProtocolError::Remote { text }));
+        check(FULL, b"0009\x03oops", &Err(ProtocolError::Remote { text }));
     }
 
     #[test]
     fn only_advertised_capabilities_are_asked_for() {
-        let bare = text_of(&BARE);
+        let bare = text_of(BARE);
         assert!(
             bare.contains(" refs/heads/main\0 report-status agent="),
             "{bare}"
         );
-        let full = text_of(&FULL);
+        let full = text_of(FULL);
         let words = "\0 report-status side-band-64k atomic object-format=sha1 agent=";
         assert!(full.contains(words), "{full}");
         assert!(full.ends_with("0000PACK"), "{full}");
@@ -187,7 +187,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_are_never_taken_for_success(bytes: Vec<u8>) {
-            for server in [&BARE, &FULL] {
+            for server in [BARE, FULL] {
                 prop_assert_ne!(parse(server, &main(), &bytes), Ok(Verdict::Accepted));
             }
         }
@@ -198,7 +198,7 @@ mod tests {
             let mut body = banded(&good, "no");
             let at = at % body.len();
             body[at] = byte;
-            prop_assert_ne!(parse(&FULL, &main(), &body), Ok(Verdict::Accepted));
+            prop_assert_ne!(parse(FULL, &main(), &body), Ok(Verdict::Accepted));
         }
     }
 
@@ -206,7 +206,7 @@ mod tests {
         "main".parse().expect("a valid branch")
     }
 
-    fn text_of(server: &ReceivePack) -> String {
+    fn text_of(server: ReceivePack) -> String {
         let null = hash::Kind::Sha1.null();
         let command = Command {
             branch: &main(),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(server: &ReceivePack, body: &[u8], expected: Result<Verdict, ProtocolError>) {
-        assert_eq!(parse(server, &main(), body), expected);
+    fn check(server: ReceivePack, body: &[u8], expected: &Result<Verdict, ProtocolError>) {
+        assert_eq!(&parse(server, &main(), body), expected);
     }
 }

@@ -128,7 +128,7 @@ fn is_forbidden(character: char) -> bool {
 
 /// `git check-ref-format`, rules 1 and 6.
 fn is_refused_component(component: &str) -> bool {
-    component.is_empty() || component.starts_with('.') || component.ends_with(".lock")
+    component.is_empty() || component.starts_with('.') || component.as_bytes().ends_with(b".lock")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Refuses what must not be in one: credentials, a query, an address of the link-local range.
 //! Whether plain `http` may be used is the caller's decision, not this type's.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use url::{Host, Url};
 
@@ -24,7 +24,10 @@ use super::address::is_link_local;
 /// # Ok::<(), image_update_core::remote::RemoteUrlError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RemoteUrl {
+pub struct RemoteUrl(Arc<Parts>);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Parts {
     /// Holds neither user, password, query nor fragment, and its path ends with no slash.
     url: Url,
     scheme: Scheme,
@@ -71,27 +74,27 @@ pub enum RemoteUrlError {
 impl RemoteUrl {
     /// The address as text, without a trailing slash.
     pub fn as_str(&self) -> &str {
-        self.url.as_str()
+        self.0.url.as_str()
     }
 
     /// How the remote is spoken to.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.0.scheme
     }
 
     /// Host name or address; an IPv6 address stands in brackets.
     pub fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
+        self.0.url.host_str().unwrap_or_default()
     }
 
     /// The port, the scheme's own where none is written.
     pub fn port(&self) -> Option<u16> {
-        self.url.port_or_known_default()
+        self.0.url.port_or_known_default()
     }
 
     /// The path on the server, with its leading slash.
     pub fn path(&self) -> &str {
-        self.url.path()
+        self.0.url.path()
     }
 }
 
@@ -99,9 +102,12 @@ impl FromStr for RemoteUrl {
     type Err = RemoteUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut url = Url::parse(text.trim()).map_err(|source| match source {
-            url::ParseError::EmptyHost => RemoteUrlError::NoHost,
-            other => RemoteUrlError::Malformed(other),
+        let mut url = Url::parse(text.trim()).map_err(|source| {
+            if source == url::ParseError::EmptyHost {
+                RemoteUrlError::NoHost
+            } else {
+                RemoteUrlError::Malformed(source)
+            }
         })?;
         let scheme = match url.scheme() {
             "https" => Scheme::Https,
@@ -130,7 +136,7 @@ impl FromStr for RemoteUrl {
             return Err(RemoteUrlError::NoPath);
         }
         url.set_path(&path);
-        Ok(Self { url, scheme })
+        Ok(Self(Arc::new(Parts { url, scheme })))
     }
 }
 
@@ -288,11 +294,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<&str, RemoteUrlError>) {
-        let actual = text.parse::<RemoteUrl>();
-        assert_eq!(
-            actual.as_ref().map(RemoteUrl::as_str),
-            expected.as_ref().copied(),
-            "{text}"
-        );
+        let actual = text.parse::<RemoteUrl>().map(|it| it.to_string());
+        assert_eq!(actual, expected.map(str::to_owned), "{text}");
     }
 }

@@ -4,7 +4,7 @@
 //! concludes anything from the wording of a refusal: servers word them as they like, and the same
 //! words stand for a lost race and for a policy.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// The longest text of the server that is kept, in characters.
 const MAX_TEXT_CHARACTERS: usize = 512;
@@ -127,16 +127,15 @@ impl RefReport {
 
 impl RemoteText {
     /// Makes `bytes` safe to show: invalid UTF-8 is replaced, control and direction-changing
-    /// characters become spaces, runs of spaces one, and the end is cut off past 512 characters.
+    /// characters become spaces, runs of spaces one, the end is cut off past 512 characters, and
+    /// user names and passwords in addresses become `***`.
     pub fn new(bytes: &[u8]) -> Self {
         // Bounds the work before the text is looked at: a character is at most four bytes.
         let bytes = &bytes[..bytes.len().min(MAX_TEXT_CHARACTERS * 8)];
         let text = String::from_utf8_lossy(bytes);
         let words = text.split(|it: char| it.is_whitespace() || is_unprintable(it));
-        let joined = words
-            .filter(|word| !word.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let words = words.filter(|word| !word.is_empty()).map(without_userinfo);
+        let joined = words.collect::<Vec<_>>().join(" ");
         match joined.char_indices().nth(MAX_TEXT_CHARACTERS) {
             Some((end, _)) => Self(format!("{}…", &joined[..end])),
             None => Self(joined),
@@ -163,6 +162,18 @@ impl fmt::Display for RemoteText {
 impl fmt::Debug for RemoteText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:?}", self.0)
+    }
+}
+
+/// Replaces what stands before the `@` of an address.
+fn without_userinfo(word: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return Cow::Borrowed(word);
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => Cow::Owned(format!("{scheme}://***{}", &rest[at..])),
+        None => Cow::Borrowed(word),
     }
 }
 
@@ -257,6 +268,8 @@ mod tests {
     fn text_of_the_server_is_made_safe() {
         let text = RemoteText::new(b"\x1b[31mremote:\r\n  no \xff\xe2\x80\xae!");
         assert_eq!(text.as_str(), "[31mremote: no \u{fffd} !");
+        let address = RemoteText::new(b"see https://me:secret@git.example/a@b, a@b");
+        assert_eq!(address.as_str(), "see https://***@git.example/a@b, a@b");
         let long = RemoteText::new("é".repeat(100_000).as_bytes());
         assert_eq!(long.as_str().chars().count(), MAX_TEXT_CHARACTERS + 1);
         assert!(long.as_str().ends_with('…'));

@@ -255,6 +255,32 @@ impl GitServer {
         Ok(())
     }
 
+    /// Makes a branch point to a branch of another repository, as a force-push does; what it had
+    /// before is lost.
+    pub fn force(&self, name: &str, branch: &str, from: &str, from_branch: &str) -> Result<()> {
+        let source = self.repository(from);
+        let source = source.to_str().context("the path is text")?;
+        let refspec = format!("+{from_branch}:{branch}");
+        let path = self.repository(name);
+        run(
+            &path,
+            &["fetch", "--quiet", "--update-head-ok", source, &refspec],
+            b"",
+        )?;
+        run(&path, &["gc", "--quiet", "--prune=now"], b"").map(drop)
+    }
+
+    /// Makes `HEAD` name a commit instead of a branch.
+    pub fn detach(&self, name: &str, branch: &str) -> Result<()> {
+        let commit = self.head(name, branch)?;
+        run(
+            &self.repository(name),
+            &["update-ref", "--no-deref", "HEAD", &commit],
+            b"",
+        )
+        .map(drop)
+    }
+
     /// Changes the repository's configuration.
     pub fn configure(&self, name: &str, key: &str, value: &str) -> Result<()> {
         run(&self.repository(name), &["config", key, value], b"").map(drop)

@@ -12,9 +12,9 @@ use crate::git::{
 };
 
 const LIMITS: Limits = Limits {
-    blob_bytes: 1 << 20,
-    other_bytes: 1 << 20,
-    total_bytes: 1 << 24,
+    blob: 1 << 20,
+    other: 1 << 20,
+    total: 1 << 24,
 };
 
 #[test]
@@ -66,8 +66,8 @@ fn delta_on_a_delta_is_followed() {
 #[test]
 fn oversized_objects_are_skipped_and_counted() {
     let small = blob(b"small", Hash::Sha1);
-    let large = blob(&vec![b'x'; LIMITS.blob_bytes + 1], Hash::Sha1);
-    let mut grown = blob(&vec![b'x'; LIMITS.blob_bytes + 2], Hash::Sha1);
+    let large = blob(&vec![b'x'; LIMITS.blob + 1], Hash::Sha1);
+    let mut grown = blob(&vec![b'x'; LIMITS.blob + 2], Hash::Sha1);
     grown.replaces = Some((large.id, large.object.data.clone()));
     let pack = encode(&[small.clone(), large, grown], Hash::Sha1, true).expect("encodes");
     let mut found = Vec::new();
@@ -182,7 +182,7 @@ proptest! {
         let mut bytes = 0;
         let pack = sealed(&pack);
         if decode(&pack, Hash::Sha1, LIMITS, |_| None, |_, it| bytes += it.data.len()).is_ok() {
-            prop_assert!(bytes as u64 <= LIMITS.total_bytes);
+            prop_assert!(bytes as u64 <= LIMITS.total);
         }
     }
 
