@@ -1,0 +1,94 @@
+# The front door. `make help` lists everything there is; CI runs what `make check` runs.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# Arguments for `make run`, as in `make run ARGS=--help`.
+ARGS ?=
+
+# need PROGRAM HOW: stops with a word about how to get PROGRAM unless it is there.
+need = @command -v $(1) >/dev/null || { echo "make: $(1) is needed: $(2)" >&2; exit 1; }
+need_rust = $(call need,cargo,install Rust from https://rustup.rs)
+need_component = @cargo $(1) --version >/dev/null 2>&1 || { echo "make: cargo $(1) is needed: rustup component add $(2)" >&2; exit 1; }
+need_go = $(call need,go,install Go 1.26 or later from https://go.dev/doc/install)
+need_git = $(call need,git,install it with your system's package manager)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: check
+check: fmt-check lint deny test ## everything that CI checks
+
+.PHONY: fmt
+fmt: ## format the sources
+	$(need_rust)
+	$(call need_component,fmt,rustfmt)
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## fail if a source is not formatted
+	$(need_rust)
+	$(call need_component,fmt,rustfmt)
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## clippy, where a warning is an error
+	$(need_rust)
+	$(call need_component,clippy,clippy)
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: deny
+deny: ## licenses, sources and duplicates of the dependencies
+	$(need_rust)
+	@.ci/deny
+
+.PHONY: stack
+stack: ## build the servers that the tests need (minutes, once)
+	$(need_go)
+	@tests/stack/build.sh
+
+.PHONY: test
+test: stack ## every test: unit, property, documentation, integration
+	$(need_rust)
+	$(need_git)
+	cargo test --locked --workspace --doc
+	cargo test --locked --workspace --lib --bins --tests --examples
+
+.PHONY: test-core
+test-core: ## the tests of the pure part only (seconds)
+	$(need_rust)
+	cargo test --locked -p image-update-core
+
+.PHONY: generate
+generate: ## write the generated files anew: CRDs, RBAC, reference pages
+	$(need_rust)
+	UPDATE_GOLDENS=1 cargo test --locked --test it generated
+
+.PHONY: golden
+golden: stack ## write the expected output of the golden tests anew, and show what changed
+	$(need_rust)
+	UPDATE_GOLDENS=1 cargo test --locked --workspace
+	git --no-pager diff --stat
+
+.PHONY: demo
+demo: stack ## see one update from a pushed image to a commit
+	$(need_rust)
+	cargo run --locked --quiet --example demo
+
+.PHONY: run
+run: ## run the operator with ARGS
+	$(need_rust)
+	cargo run --locked -- $(ARGS)
+
+.PHONY: bench
+bench: ## run the benchmarks
+	$(need_rust)
+	cargo bench --locked --workspace
+
+.PHONY: clean
+clean: ## remove what cargo built; the test stack stays in the user's cache folder
+	$(need_rust)
+	cargo clean
