@@ -16,11 +16,19 @@ pub(super) struct Resolver;
 #[error("the name has link-local addresses only")]
 pub(super) struct OnlyLinkLocal;
 
+/// A name has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("could not look up the name")]
+pub(super) struct LookUp(#[source] std::io::Error);
+
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             // The port is a placeholder: the connector puts the URL's in its place.
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(LookUp)?;
+            let found: Vec<_> = found.collect();
             let had_addresses = !found.is_empty();
             let allowed: Vec<_> = found
                 .into_iter()

@@ -185,3 +185,21 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::resolver::LookUp;
+
+    /// Without this, link-local addresses behind a name would be asked.
+    #[tokio::test]
+    async fn names_are_looked_up_by_the_resolver_that_hides_addresses() {
+        let client = Transport::default().client(&Access::default());
+        let client = client.ok().expect("the system's certificates will do");
+        // An empty label: no name server needs to be asked to know that there is no address.
+        let sent = client.get("http://a..invalid/").send().await;
+        let error = sent.expect_err("the name has no address");
+        let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+        assert!(causes.any(|cause| cause.is::<LookUp>()), "{error:?}");
+    }
+}

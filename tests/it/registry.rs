@@ -6,6 +6,7 @@
 mod boundaries;
 mod credentials;
 mod digests;
+mod distribution;
 mod faults;
 mod listing;
 mod retries;

@@ -10,7 +10,6 @@ mod serve;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +18,8 @@ use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+use crate::stack::hex;
 
 pub use auth::{Auth, TokenServer};
 pub use fault::{ALWAYS, Fault};
@@ -281,10 +282,5 @@ impl Content {
 }
 
 fn digest(body: &[u8]) -> String {
-    Sha256::digest(body)
-        .iter()
-        .fold(String::from("sha256:"), |mut text, byte| {
-            write!(text, "{byte:02x}").ok();
-            text
-        })
+    format!("sha256:{}", hex(&Sha256::digest(body)))
 }

@@ -1,15 +1,17 @@
-//! The registry's own certificate authority: one for each registry, so that trusting one does
-//! not mean trusting another.
+//! How a registry that speaks HTTPS is set up: with an authority of its own, so that trusting one
+//! registry does not mean trusting another.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::RootCertStore;
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio_rustls::TlsAcceptor;
+
+use crate::tls::{Authority, Certified};
 
 /// Whether a client has to show a certificate.
 #[derive(Clone, Copy)]
@@ -27,14 +29,10 @@ pub(super) struct Certificates {
 
 impl Certificates {
     pub(super) fn generate(client: ClientCertificate) -> anyhow::Result<Self> {
-        let mut params = CertificateParams::new(Vec::new()).context("describe the authority")?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().context("generate the authority's key")?;
-        let ca = params.self_signed(&key).context("sign the authority")?;
-        let issuer = Issuer::new(params, key);
-
-        let (certificate, key) = sign(&issuer, ExtendedKeyUsagePurpose::ServerAuth)?;
-        let (client_certificate, client_key) = sign(&issuer, ExtendedKeyUsagePurpose::ClientAuth)?;
+        let authority = Authority::new()?;
+        let Certified { certificate, key } = authority.issue(&["127.0.0.1", "localhost"])?;
+        let chain = vec![parse_certificate(&certificate)?];
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).context("read the server's key")?;
 
         let provider = Arc::new(ring::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -44,7 +42,9 @@ impl Certificates {
             ClientCertificate::Ignored => builder.with_no_client_auth(),
             ClientCertificate::Required => {
                 let mut roots = RootCertStore::empty();
-                roots.add(ca.der().clone()).context("trust the authority")?;
+                roots
+                    .add(parse_certificate(&authority.pem())?)
+                    .context("trust the authority")?;
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                         .build()
@@ -52,15 +52,15 @@ impl Certificates {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
         let mut server = builder
-            .with_single_cert(chain, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+            .with_single_cert(chain, key)
             .context("use the server's certificate")?;
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
 
+        let identity = authority.issue_client("robot", "testers")?;
         Ok(Self {
-            ca_pem: ca.pem(),
-            client_pem: format!("{}{}", client_certificate.pem(), client_key.serialize_pem()),
+            ca_pem: authority.pem(),
+            client_pem: format!("{}{}", identity.certificate, identity.key),
             server: Arc::new(server),
         })
     }
@@ -70,16 +70,6 @@ impl Certificates {
     }
 }
 
-fn sign(
-    issuer: &Issuer<'_, KeyPair>,
-    usage: ExtendedKeyUsagePurpose,
-) -> anyhow::Result<(rcgen::Certificate, KeyPair)> {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let mut params = CertificateParams::new(names).context("describe a certificate")?;
-    params.extended_key_usages = vec![usage];
-    let key = KeyPair::generate().context("generate a key")?;
-    let certificate = params
-        .signed_by(&key, issuer)
-        .context("sign a certificate")?;
-    Ok((certificate, key))
+fn parse_certificate(pem: &str) -> anyhow::Result<CertificateDer<'static>> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).context("read a certificate that was just made")
 }
