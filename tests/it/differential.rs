@@ -227,7 +227,7 @@ fn sequence(lists: &[Choice]) -> impl Strategy<Value = String> + use<> {
 /// A few texts of one list, which blanks separate.
 fn pieces(list: &'static str) -> impl Strategy<Value = String> {
     let list: Vec<&str> = list.split_ascii_whitespace().collect();
-    proptest::collection::vec(select(list), 0..7).prop_map(|texts| texts.concat())
+    proptest::collection::vec(select(list), 0..5).prop_map(|texts| texts.concat())
 }
 
 /// The same questions at every run.

@@ -1,5 +1,6 @@
 //! One row = one fact about selection. To learn a rule, read its row.
 
+mod golden;
 mod properties;
 
 use super::*;
