@@ -85,3 +85,99 @@ fn rewrite(
     });
     Ok(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use image_update_core::remote::RepoPath;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::git::locate::locate;
+
+    const SHA1: hash::Kind = hash::Kind::Sha1;
+
+    type Files = BTreeMap<RepoPath, ObjectId>;
+
+    #[test]
+    fn unchanged_directories_are_not_written_again() {
+        let mut store = Store::default();
+        let root = apply(
+            &mut store,
+            None,
+            &files(&[("a/x", 1), ("b/y", 1), ("c", 1)]),
+        );
+        let changes = files(&[("a/x", 2)]);
+        let mut objects = Vec::new();
+        edit(&store, root, &tree_of(&changes), SHA1, &mut objects).expect("edits");
+        // The directory and the root above it, each upon what it replaces.
+        assert_eq!(objects.len(), 2);
+        assert!(objects.iter().all(|it| it.replaces.is_some()));
+    }
+
+    #[test]
+    fn tree_that_is_not_at_hand_is_told() {
+        let absent = SHA1.null();
+        let changes = files(&[("a", 1)]);
+        let result = edit(
+            &Store::default(),
+            absent,
+            &tree_of(&changes),
+            SHA1,
+            &mut Vec::new(),
+        );
+        assert_eq!(result, Err(EditError::Missing(absent)));
+    }
+
+    proptest! {
+        /// Names are files in one half and directories in the other, so that edits never clash.
+        #[test]
+        fn edits_set_what_they_name_and_nothing_else(
+            before in prop::collection::btree_map("([d-f]{1,2}/){0,2}[a-c.]{1,2}[a-c]", 0..9_u8, 1..12),
+            changes in prop::collection::btree_map("([d-f]{1,2}/){0,2}[a-c.]{1,2}[a-c]", 0..9_u8, 1..6),
+        ) {
+            let valid = |files: BTreeMap<String, u8>| -> Files {
+                let files = files.iter().filter_map(|(name, it)| Some((name.parse().ok()?, id(*it))));
+                files.collect()
+            };
+            let (mut expected, changes) = (valid(before), valid(changes));
+            let mut store = Store::default();
+            let root = apply(&mut store, None, &expected);
+            let root = apply(&mut store, Some(root), &changes);
+            expected.extend(changes);
+
+            let located = locate(&store, root, &tree_of(&expected), SHA1).expect("well-formed");
+            let found: Files =
+                located.files.into_iter().filter_map(|(path, id)| Some((path, id?))).collect();
+            prop_assert_eq!(found, expected.clone());
+            // The same files put in at once make the same tree.
+            prop_assert_eq!(root, apply(&mut store, None, &expected));
+        }
+    }
+
+    fn apply(store: &mut Store, root: Option<ObjectId>, changes: &Files) -> ObjectId {
+        let mut objects = Vec::new();
+        let root = rewrite(store, root, &tree_of(changes), SHA1, &mut objects).expect("edits");
+        for new in objects {
+            store.insert(new.id, new.object);
+        }
+        root
+    }
+
+    fn tree_of(files: &Files) -> PathTree<'_, ObjectId> {
+        PathTree::new(files.iter().map(|(path, id)| (path, *id)))
+    }
+
+    fn files(files: &[(&str, u8)]) -> Files {
+        let parse = |name: &str| name.parse().expect("the row's path is valid");
+        files
+            .iter()
+            .map(|(name, digit)| (parse(name), id(*digit)))
+            .collect()
+    }
+
+    fn id(digit: u8) -> ObjectId {
+        ObjectId::from_hex(digit.to_string().repeat(40).as_bytes()).expect("a digit")
+    }
+}

@@ -124,7 +124,10 @@ pub enum Error {
         text: RemoteText,
     },
     /// Others wrote to the branch each time before we could.
-    #[error("others wrote to {branch} of {remote} first, {attempts} times in a row")]
+    #[error(
+        "others wrote to {branch} of {remote} first, {attempts} times in a row; \
+         the server said last: {text}"
+    )]
     LostRace {
         /// The remote.
         remote: RemoteUrl,
@@ -132,6 +135,8 @@ pub enum Error {
         branch: BranchName,
         /// How many times it was tried.
         attempts: u32,
+        /// The server's words, in case its rules would have refused the push anyway.
+        text: RemoteText,
     },
 }
 

@@ -11,6 +11,7 @@ use image_update_core::{
     wire::report_status::RemoteText,
 };
 use tokio::sync::Mutex;
+use tracing::debug;
 
 use super::{
     error::{Error, TransportError, UpdateError},
@@ -167,7 +168,8 @@ async fn update<E: std::error::Error + 'static>(
             });
         };
 
-        let verdict = session.push(&tip, &built).await;
+        let server = session.receive_pack().await.map_err(UpdateError::Git)?;
+        let verdict = session.push(server, &tip, &built).await;
         let attempt = Attempt {
             tip,
             commit_id: built.commit_id,
@@ -179,9 +181,16 @@ async fn update<E: std::error::Error + 'static>(
                 return Ok(attempt.pushed(attempts));
             }
             Ok(Verdict::Refused(text)) => Doubt::Refused(text),
-            Err(error) if may_have_arrived(&error) => Doubt::Unanswered(error),
+            Err(error) if is_in_doubt(&error) => Doubt::Unanswered(error),
             Err(error) => return Err(UpdateError::Git(error)),
         };
+        debug!(
+            git.remote = %session.remote(),
+            git.branch = %attempt.tip.branch,
+            commit.id = %attempt.commit_id,
+            attempts,
+            "A push did not succeed at once; looking at the branch again"
+        );
         doubtful = Some((attempt, doubt));
         tokio::time::sleep(pause(attempts)).await;
     }
@@ -211,17 +220,18 @@ impl Doubt {
                 branch,
                 text,
             },
-            Self::Refused(_) => Error::LostRace {
+            Self::Refused(text) => Error::LostRace {
                 remote,
                 branch,
                 attempts,
+                text,
             },
         }
     }
 }
 
-/// Says whether the server may have moved the branch in spite of the error.
-fn may_have_arrived(error: &Error) -> bool {
+/// Says whether the server may have moved the branch in spite of the error, or would the next time.
+fn is_in_doubt(error: &Error) -> bool {
     match error {
         Error::Protocol { .. } => true,
         Error::Transport { source, .. } => match source {

@@ -17,6 +17,8 @@ const BUDGET_BYTES: usize = 32 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     objects: HashMap<ObjectId, Object>,
+    /// The commit that everything here is reached by, if nothing came since that was established.
+    kept_for: Option<ObjectId>,
 }
 
 impl Store {
@@ -30,22 +32,23 @@ impl Store {
 
     pub(crate) fn insert(&mut self, id: ObjectId, object: Object) {
         self.objects.insert(id, object);
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.objects.clear();
+        self.kept_for = None;
     }
 
     /// Drops what `commit` does not reach, then what is over the budget.
     pub(crate) fn keep_only(&mut self, commit: &ObjectId, hash: hash::Kind) {
+        if self.kept_for == Some(*commit) {
+            return;
+        }
         let reached = self.reachable(commit, hash);
         self.objects.retain(|id, _| reached.contains(id));
         if self.bytes() > BUDGET_BYTES {
             self.objects.retain(|_, object| object.kind != Kind::Blob);
         }
         if self.bytes() > BUDGET_BYTES {
-            self.clear();
+            self.objects.clear();
         }
+        self.kept_for = Some(*commit);
     }
 
     fn bytes(&self) -> usize {
@@ -73,5 +76,66 @@ impl Store {
             }
         }
         reached
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA1: hash::Kind = hash::Kind::Sha1;
+
+    #[test]
+    fn only_what_the_head_reaches_is_kept() {
+        let mut store = Store::default();
+        let old_file = put(&mut store, Kind::Blob, b"old".to_vec());
+        let old = commit(&mut store, &[("file", old_file)]);
+        let file = put(&mut store, Kind::Blob, b"new".to_vec());
+        let elsewhere = SHA1.null();
+        let new = commit(&mut store, &[("elsewhere", elsewhere), ("file", file)]);
+
+        store.keep_only(&new, SHA1);
+
+        assert!(store.contains(&new) && store.contains(&file));
+        assert!(!store.contains(&old) && !store.contains(&old_file));
+        assert_eq!(store.objects.len(), 3);
+        // What comes after is looked at again.
+        let stray = put(&mut store, Kind::Blob, b"stray".to_vec());
+        store.keep_only(&new, SHA1);
+        assert!(!store.contains(&stray));
+    }
+
+    #[test]
+    fn over_the_budget_files_go_and_trees_stay() {
+        let mut store = Store::default();
+        let large = put(&mut store, Kind::Blob, vec![b'x'; BUDGET_BYTES]);
+        let head = commit(&mut store, &[("large", large)]);
+        store.keep_only(&head, SHA1);
+        assert!(!store.contains(&large));
+        assert_eq!(store.objects.len(), 2);
+    }
+
+    fn put(store: &mut Store, kind: Kind, data: Vec<u8>) -> ObjectId {
+        let object = Object {
+            kind,
+            data: data.into(),
+        };
+        let id = object.id(SHA1).expect("no collision");
+        store.insert(id, object);
+        id
+    }
+
+    fn commit(store: &mut Store, files: &[(&str, ObjectId)]) -> ObjectId {
+        let changes: Vec<_> = files
+            .iter()
+            .map(|(name, id)| tree::Change {
+                name: name.as_bytes(),
+                id: *id,
+                is_directory: false,
+            })
+            .collect();
+        let tree = tree::splice(b"", &changes, SHA1).expect("a well-formed tree");
+        let tree = put(store, Kind::Tree, tree);
+        put(store, Kind::Commit, format!("tree {tree}\n").into_bytes())
     }
 }

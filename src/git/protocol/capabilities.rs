@@ -3,10 +3,17 @@
 use gix::hash;
 use image_update_core::wire::report_status::RemoteText;
 
-use super::{ProtocolError, packet::Lines};
+use super::{
+    AGENT, ProtocolError,
+    packet::{Lines, Writer},
+};
 
 /// What upload-pack, version 2, can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word on the wire, or not there"
+)]
 pub(crate) struct UploadPack {
     pub(crate) hash: hash::Kind,
     /// Whether the server names its object format, and so wants it named in requests.
@@ -15,6 +22,8 @@ pub(crate) struct UploadPack {
     pub(crate) unborn: bool,
     /// Whether `fetch` can leave objects out.
     pub(crate) filter: bool,
+    /// Whether the server says its name, and so allows us to say ours.
+    pub(crate) agent: bool,
 }
 
 /// What receive-pack can do.
@@ -26,6 +35,7 @@ pub(crate) struct UploadPack {
 pub(crate) struct ReceivePack {
     pub(crate) hash: hash::Kind,
     pub(crate) object_format: bool,
+    pub(crate) agent: bool,
     pub(crate) side_band: bool,
     pub(crate) atomic: bool,
     /// Whether packs must hold the bases of their deltas.
@@ -50,9 +60,11 @@ impl UploadPack {
             object_format: false,
             unborn: false,
             filter: false,
+            agent: false,
         };
         while let Some(line) = lines.text()? {
             match split_once(line, b'=') {
+                (b"agent", _) => parsed.agent = true,
                 (b"object-format", Some(name)) => {
                     parsed.hash = object_format(name)?;
                     parsed.object_format = true;
@@ -63,6 +75,20 @@ impl UploadPack {
             }
         }
         Ok(parsed)
+    }
+
+    /// Starts a command; its arguments follow.
+    pub(crate) fn command(self, name: &str) -> Writer {
+        let mut writer = Writer::default();
+        writer.line(&format!("command={name}"));
+        if self.agent {
+            writer.line(AGENT);
+        }
+        if self.object_format {
+            writer.line(&format!("object-format={}", object_format_name(self.hash)));
+        }
+        writer.delimiter();
+        writer
     }
 }
 
@@ -92,6 +118,7 @@ impl ReceivePack {
         Ok(Self {
             hash: format.map_or(Ok(hash::Kind::Sha1), object_format)?,
             object_format: format.is_some(),
+            agent: words(values).any(|word| word.starts_with(b"agent=")),
             side_band: has_word(values, b"side-band-64k"),
             atomic: has_word(values, b"atomic"),
             no_thin: has_word(values, b"no-thin"),
@@ -137,7 +164,7 @@ fn split_once(line: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::packet::Writer, *};
+    use super::*;
 
     #[test]
     fn git_core_is_understood() {
@@ -146,14 +173,15 @@ mod tests {
             object_format: true,
             unborn: true,
             filter: true,
+            agent: true,
         };
         let lines = [
-            "version 2\n",
-            "agent=git/2.39.5\n",
-            "ls-refs=unborn\n",
-            "fetch=shallow wait-for-done filter\n",
-            "server-option\n",
-            "object-format=sha1\n",
+            "version 2",
+            "agent=git/2.39.5",
+            "ls-refs=unborn",
+            "fetch=shallow wait-for-done filter",
+            "server-option",
+            "object-format=sha1",
         ];
         check_upload(&lines, &Ok(expected));
     }
@@ -165,6 +193,7 @@ mod tests {
             object_format: false,
             unborn: false,
             filter: false,
+            agent: false,
         };
         check_upload(&["version 2", "ls-refs", "fetch"], &Ok(expected));
         check_upload(&["version 2", "fetch=filters shallow"], &Ok(expected));
@@ -185,15 +214,17 @@ mod tests {
         let expected = ReceivePack {
             hash: hash::Kind::Sha256,
             object_format: true,
+            agent: true,
             side_band: true,
             atomic: true,
             no_thin: false,
         };
-        let line = "00 refs/heads/main\0report-status side-band-64k atomic object-format=sha256";
+        let line = "00 refs/heads/main\0report-status side-band-64k atomic agent=git/2 object-format=sha256";
         check_receive(line, &Ok(expected));
         let bare = ReceivePack {
             hash: hash::Kind::Sha1,
             object_format: false,
+            agent: false,
             side_band: false,
             atomic: false,
             no_thin: true,
@@ -216,7 +247,7 @@ mod tests {
 
     fn advertisement(lines: &[&str]) -> Vec<u8> {
         let mut writer = Writer::default();
-        writer.line("# service=git-upload-pack\n").flush();
+        writer.line("# service=git-upload-pack").flush();
         for line in lines {
             writer.line(line);
         }

@@ -4,11 +4,7 @@ use gix::ObjectId;
 use gix_packetline::{BandRef, PacketLineRef};
 use image_update_core::wire::report_status::RemoteText;
 
-use super::{
-    AGENT, ProtocolError,
-    capabilities::{UploadPack, object_format_name},
-    packet::{Lines, Writer},
-};
+use super::{ProtocolError, capabilities::UploadPack, packet::Lines};
 
 /// What to leave out and how far to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,26 +20,19 @@ pub(crate) enum Scope {
 ///
 /// `tree:0` and nothing deeper: hosted servers refuse `tree:1` and most other filters.
 pub(crate) fn request(server: UploadPack, wants: &[ObjectId], scope: Scope) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.line("command=fetch").line(AGENT);
-    if server.object_format {
-        writer.line(&format!(
-            "object-format={}",
-            object_format_name(server.hash)
-        ));
-    }
-    writer.delimiter().line("ofs-delta").line("no-progress");
+    let mut writer = server.command("fetch");
+    writer.line("ofs-delta").line("no-progress");
     for want in wants {
-        writer.line(&format!("want {want}\n"));
+        writer.line(&format!("want {want}"));
     }
     // Only for commits: of a tree there is no history to cut.
     if scope == Scope::Commit {
-        writer.line("deepen 1\n");
+        writer.line("deepen 1");
     }
     if server.filter {
-        writer.line("filter tree:0\n");
+        writer.line("filter tree:0");
     }
-    writer.line("done\n").flush();
+    writer.line("done").flush();
     writer.into_bytes()
 }
 
@@ -94,7 +83,7 @@ fn demultiplex(lines: Lines<'_>) -> Result<Vec<u8>, ProtocolError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::packet::Writer, *};
 
     const ID: &str = "1111111111111111111111111111111111111111";
 
@@ -102,15 +91,14 @@ mod tests {
     fn pack_is_taken_out_of_its_side_band() {
         let mut writer = Writer::default();
         writer
-            .line("shallow-info\n")
-            .line(&format!("shallow {ID}\n"))
+            .line("shallow-info")
+            .line(&format!("shallow {ID}"))
             .delimiter();
         writer
-            .line("packfile\n")
-            .line("\u{1}PAC")
-            .line("\u{2}hello")
-            .line("\u{1}K")
-            .flush();
+            .line("packfile")
+            .packet(&[b"\x01PAC"])
+            .packet(&[b"\x02hello"]);
+        writer.packet(&[b"\x01K"]).flush();
         let body = writer.into_bytes();
         check(&body, &Ok(b"PACK".to_vec()));
     }
@@ -172,6 +160,7 @@ mod tests {
             object_format: true,
             unborn: true,
             filter,
+            agent: true,
         };
         let id = ObjectId::from_hex(ID.as_bytes()).expect("an id");
         String::from_utf8(request(server, &[id], scope)).expect("the request is text")

@@ -3,11 +3,7 @@
 use gix::ObjectId;
 use image_update_core::remote::BranchName;
 
-use super::{
-    AGENT, ProtocolError,
-    capabilities::{UploadPack, object_format_name},
-    packet::{Lines, Writer},
-};
+use super::{ProtocolError, capabilities::UploadPack, packet::Lines};
 
 /// What is known of the refs asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,21 +20,14 @@ pub(crate) struct Refs {
 
 /// Builds the request for `HEAD` and, where one is named, a branch.
 pub(crate) fn request(server: UploadPack, branch: Option<&BranchName>) -> Vec<u8> {
-    let mut writer = Writer::default();
-    writer.line("command=ls-refs\n").line(AGENT);
-    if server.object_format {
-        writer.line(&format!(
-            "object-format={}",
-            object_format_name(server.hash)
-        ));
-    }
-    writer.delimiter().line("symrefs\n");
+    let mut writer = server.command("ls-refs");
+    writer.line("symrefs");
     if server.unborn {
-        writer.line("unborn\n");
+        writer.line("unborn");
     }
-    writer.line("ref-prefix HEAD\n");
+    writer.line("ref-prefix HEAD");
     if let Some(branch) = branch {
-        writer.line(&format!("ref-prefix {}\n", branch.to_ref()));
+        writer.line(&format!("ref-prefix {}", branch.to_ref()));
     }
     writer.flush();
     writer.into_bytes()
@@ -85,16 +74,16 @@ fn object_id(hex: &[u8]) -> Result<ObjectId, ProtocolError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::packet::Writer, *};
 
     const ONE: &str = "1111111111111111111111111111111111111111";
     const TWO: &str = "2222222222222222222222222222222222222222";
 
     #[test]
     fn head_and_branch_are_read() {
-        let head = format!("{ONE} HEAD symref-target:refs/heads/main\n");
-        let branch = format!("{TWO} refs/heads/next\n");
-        let longer = format!("{ONE} refs/heads/next-year\n");
+        let head = format!("{ONE} HEAD symref-target:refs/heads/main");
+        let branch = format!("{TWO} refs/heads/next");
+        let longer = format!("{ONE} refs/heads/next-year");
         let expected = Refs {
             default_branch: Some(name("main")),
             head: Some(id(ONE)),
@@ -113,7 +102,7 @@ mod tests {
             branch: None,
         };
         check(
-            &["unborn HEAD symref-target:refs/heads/trunk\n"],
+            &["unborn HEAD symref-target:refs/heads/trunk"],
             None,
             &Ok(expected),
         );
@@ -124,7 +113,7 @@ mod tests {
     fn malformed_lines_are_errors() {
         let expected = "an object id";
         check(
-            &["zz HEAD\n"],
+            &["zz HEAD"],
             None,
             &Err(ProtocolError::Unexpected { expected }),
         );
@@ -142,9 +131,11 @@ mod tests {
             object_format: true,
             unborn: true,
             filter: true,
+            agent: true,
         };
         let full = String::from_utf8(request(server, Some(&name("main")))).expect("text");
         assert!(full.starts_with("0014command=ls-refs\n"), "{full}");
+        assert!(full.contains("agent=image-update-operator/"), "{full}");
         assert!(full.contains("object-format=sha1"), "{full}");
         assert!(
             full.ends_with("ref-prefix HEAD\n001fref-prefix refs/heads/main\n0000"),
@@ -153,11 +144,14 @@ mod tests {
         let bare = UploadPack {
             object_format: false,
             unborn: false,
+            agent: false,
             ..server
         };
         let bare = String::from_utf8(request(bare, None)).expect("text");
         assert!(
-            !bare.contains("object-format") && !bare.contains("unborn"),
+            !["object-format", "unborn", "agent"]
+                .iter()
+                .any(|word| bare.contains(word)),
             "{bare}"
         );
     }

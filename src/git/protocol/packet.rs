@@ -74,12 +74,21 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Appends a line. Lines are built from parsed names and ids, hence never near git's limit.
+    /// Appends a line with its line feed.
     pub(crate) fn line(&mut self, text: &str) -> &mut Self {
-        debug_assert!(text.len() + 4 <= MAX_LINE_BYTES, "lines are short");
+        self.packet(&[text.as_bytes(), b"\n"])
+    }
+
+    /// Appends a line as it is. Lines are built from parsed names and ids, hence never near git's
+    /// limit.
+    pub(crate) fn packet(&mut self, parts: &[&[u8]]) -> &mut Self {
+        let length = 4 + parts.iter().map(|part| part.len()).sum::<usize>();
+        debug_assert!(length <= MAX_LINE_BYTES, "lines are short");
         self.bytes
-            .extend_from_slice(format!("{:04x}", text.len() + 4).as_bytes());
-        self.bytes.extend_from_slice(text.as_bytes());
+            .extend_from_slice(format!("{length:04x}").as_bytes());
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
         self
     }
 
@@ -136,6 +145,7 @@ mod tests {
     proptest! {
         #[test]
         fn written_lines_are_read_back(lines in prop::collection::vec("[ -~]{1,80}", 0..9)) {
+            // Which would be the server's error.
             prop_assume!(lines.iter().all(|line| !line.starts_with("ERR ")));
             let mut writer = Writer::default();
             for line in &lines {

@@ -44,14 +44,14 @@ pub(crate) fn request(server: ReceivePack, command: &Command<'_>, pack: &[u8]) -
     if server.object_format {
         capabilities.push(format!("object-format={}", object_format_name(server.hash)));
     }
-    capabilities.push(AGENT.to_owned());
+    if server.agent {
+        capabilities.push(AGENT.to_owned());
+    }
     let Command { branch, old, new } = command;
     let mut writer = Writer::default();
-    writer.line(&format!(
-        "{old} {new} {}\0 {}",
-        branch.to_ref(),
-        capabilities.join(" ")
-    ));
+    let capabilities = capabilities.join(" ");
+    let line = format!("{old} {new} {}\0 {capabilities}", branch.to_ref());
+    writer.packet(&[line.as_bytes()]);
     writer.flush().raw(pack);
     writer.into_bytes()
 }
@@ -131,12 +131,14 @@ mod tests {
     const BARE: ReceivePack = ReceivePack {
         hash: hash::Kind::Sha1,
         object_format: false,
+        agent: false,
         side_band: false,
         atomic: false,
         no_thin: false,
     };
     const FULL: ReceivePack = ReceivePack {
         object_format: true,
+        agent: true,
         side_band: true,
         atomic: true,
         ..BARE
@@ -144,14 +146,14 @@ mod tests {
 
     #[test]
     fn accepted_push_is_accepted() {
-        let report = report(&["unpack ok\n", "ok refs/heads/main\n"]);
+        let report = report(&["unpack ok", "ok refs/heads/main"]);
         check(BARE, &report, &Ok(Verdict::Accepted));
         check(FULL, &banded(&report, "hello"), &Ok(Verdict::Accepted));
     }
 
     #[test]
     fn words_of_a_hook_are_kept() {
-        let report = report(&["unpack ok\n", "ng refs/heads/main hook declined\n"]);
+        let report = report(&["unpack ok", "ng refs/heads/main hook declined"]);
         let bare = RemoteText::new(b"hook declined");
         check(BARE, &report, &Ok(Verdict::Refused(bare)));
         let full = RemoteText::new(b"hook declined: GL-HOOK-ERR: no");
@@ -175,7 +177,7 @@ mod tests {
     fn only_advertised_capabilities_are_asked_for() {
         let bare = text_of(BARE);
         assert!(
-            bare.contains(" refs/heads/main\0 report-status agent="),
+            bare.contains(" refs/heads/main\0 report-status0000PACK"),
             "{bare}"
         );
         let full = text_of(FULL);
@@ -194,7 +196,7 @@ mod tests {
 
         #[test]
         fn mutated_report_never_panics(at in 0..60_usize, byte: u8) {
-            let good = report(&["unpack ok\n", "ng refs/heads/main hook declined\n"]);
+            let good = report(&["unpack ok", "ng refs/heads/main hook declined"]);
             let mut body = banded(&good, "no");
             let at = at % body.len();
             body[at] = byte;
@@ -226,11 +228,10 @@ mod tests {
     }
 
     fn banded(report: &[u8], progress: &str) -> Vec<u8> {
-        let report = String::from_utf8(report.to_vec()).expect("reports are text");
         let mut writer = Writer::default();
         writer
-            .line(&format!("\u{2}{progress}"))
-            .line(&format!("\u{1}{report}"))
+            .packet(&[b"\x02", progress.as_bytes()])
+            .packet(&[b"\x01", report])
             .flush();
         writer.into_bytes()
     }

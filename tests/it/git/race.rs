@@ -271,7 +271,8 @@ async fn endless_race_is_given_up() -> Result<()> {
         &server,
         "env",
         &error,
-        "others wrote to main of <remote> first, 6 times in a row",
+        "others wrote to main of <remote> first, 6 times in a row; the server said last: \
+         failed to update ref: error: cannot lock ref",
     );
     assert_eq!(server.count_commits("env", "main")?, 7);
     server.fsck("env")
