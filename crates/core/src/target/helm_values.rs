@@ -179,3 +179,6 @@ fn next_step(stream: &Stream, edit: &ValueEdit) -> Result<Option<Step>, EditErro
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,3 +190,6 @@ fn new_entry(edit: &ImageEdit) -> Value {
         .filter_map(|(key, value)| Some((key.to_owned(), Value::Text(value?.clone()))));
     Value::Mapping(entries.collect())
 }
+
+#[cfg(test)]
+mod tests;
