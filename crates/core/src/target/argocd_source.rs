@@ -254,3 +254,6 @@ impl fmt::Display for KustomizeImage {
         formatter.write_str(&self.new_image.reference())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,3 +104,6 @@ fn images(stream: &Stream) -> Result<BTreeSet<NodeId>, EditError> {
     }
     Ok(images)
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,3 +182,6 @@ fn refuse_empty(subject: &str, field: &'static str, value: &str) -> Result<(), E
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -387,11 +387,11 @@ fn the_paths_that_share_a_value_are_told() {
 
 #[test]
 fn the_list_of_shared_paths_ends() {
-    let mut file = "a0: &a0 {k: v1}\n".to_owned();
-    for level in 1..=20 {
+    let levels = (1..=20).map(|level| {
         let below = level - 1;
-        file += &format!("a{level}: &a{level} {{k: *a{below}, l: *a{below}}}\n");
-    }
+        format!("a{level}: &a{level} {{k: *a{below}, l: *a{below}}}\n")
+    });
+    let file = "a0: &a0 {k: v1}\n".to_owned() + &levels.collect::<String>();
     let paths = shared_with(file.as_bytes(), &path("a0.k"), 10).expect("the value is there");
     assert_eq!(paths.len(), 10);
 }
