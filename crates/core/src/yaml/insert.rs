@@ -168,13 +168,20 @@ pub(super) fn root(stream: &Stream, document: Option<&Document>, value: &Value) 
 }
 
 /// The end of the last line that belongs to what ends at `content_end`: with comment lines right
-/// below, unless they are indented less than `column`.
+/// below, unless they are indented less than `column`, and with blank lines that hold a tab.
+///
+/// Below deeper text, libyaml and go-yaml would take such a tab for indentation.
 fn behind_lines(stream: &Stream, content_end: usize, column: usize) -> usize {
     let mut end = stream.line_end(content_end);
     loop {
         let next_line = end + stream.line_break(end).len();
+        if next_line == end {
+            return end;
+        }
         let first = stream.skip_blanks(next_line);
-        if next_line == end || stream.comment_at(first).is_none() || stream.column(first) < column {
+        let is_comment = stream.comment_at(first).is_some() && stream.column(first) >= column;
+        let is_blank = first == stream.line_end(first);
+        if !is_comment && !(is_blank && stream.text(next_line..first).contains('\t')) {
             return end;
         }
         end = stream.line_end(first);

@@ -383,6 +383,17 @@ fn the_paths_that_share_a_value_are_told() {
         &["a.y.tag", "x.y.tag"],
     );
     check_shared("a: v1\n", "a", &[]);
+    check_shared(
+        "x: &x {y: 1}\na: *x\nb: {<<: *x}\n",
+        "x.tag",
+        &["a.tag", "b.tag"],
+    );
+    check_shared("x: &x\na: *x\n", "x.y.tag", &["a.y.tag"]);
+    check_shared(
+        "x: &x {tag: v1}\na: &a {<<: *x}\nb: *a\n",
+        "a.tag",
+        &["b.tag"],
+    );
 }
 
 #[test]
