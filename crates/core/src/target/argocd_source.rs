@@ -64,7 +64,7 @@ pub fn read_plugin_environment(file: &[u8], name: &str) -> Result<Option<String>
 /// Reads the kustomize image that stands for `name`, in any spelling of it.
 pub fn read_kustomize_image(file: &[u8], name: &str) -> Result<Option<Entry>, EditError> {
     let stream = parse(file)?;
-    let Place::There(list) = list::at(&stream, &KUSTOMIZE_IMAGES, || Value::True)? else {
+    let Place::There(list) = list::at(&stream, &KUSTOMIZE_IMAGES)? else {
         return Ok(None);
     };
     let item = find_image(&stream, &list, name)?;
@@ -91,8 +91,8 @@ pub fn edit(file: &[u8], edits: &[OverrideEdit]) -> Result<Option<Vec<u8>>, Edit
             OverrideEdit::KustomizeImage(edit) => edit.refuse_empty_values()?,
             OverrideEdit::HelmParameter { name, value }
             | OverrideEdit::PluginEnvironment { name, value } => {
-                refuse_empty(name, NAME, name)?;
-                refuse_empty(name, VALUE, value)?;
+                refuse_empty(name, NAME, Some(name))?;
+                refuse_empty(name, VALUE, Some(value))?;
             }
         }
     }
@@ -107,7 +107,7 @@ fn parse(file: &[u8]) -> Result<Stream, EditError> {
 
 fn read_value(file: &[u8], keys: &[&str], name: &str) -> Result<Option<String>, EditError> {
     let stream = parse(file)?;
-    let Place::There(list) = list::at(&stream, keys, || Value::True)? else {
+    let Place::There(list) = list::at(&stream, keys)? else {
         return Ok(None);
     };
     match list.find(&stream, NAME, name, |found| found == name)? {
@@ -138,9 +138,9 @@ fn named_value_step(
     value: &str,
     new: impl Fn() -> Value,
 ) -> Result<Option<Step>, EditError> {
-    let list = match list::at(stream, keys, &new)? {
+    let list = match list::at(stream, keys)? {
         Place::There(list) => list,
-        Place::ToMake(step) => return Ok(Some(step)),
+        Place::Missing(gap) => return Ok(Some(gap.fill(stream, new())?)),
     };
     match list.find(stream, NAME, name, |found| found == name)? {
         Some(entry) => list::set_field(stream, entry, VALUE, value),
@@ -163,9 +163,9 @@ fn kustomize_image_step(stream: &Stream, edit: &ImageEdit) -> Result<Option<Step
         return Ok(None);
     }
     let new = || Value::Text(KustomizeImage::of_name(&edit.name).with(edit).to_string());
-    let list = match list::at(stream, &KUSTOMIZE_IMAGES, new)? {
+    let list = match list::at(stream, &KUSTOMIZE_IMAGES)? {
         Place::There(list) => list,
-        Place::ToMake(step) => return Ok(Some(step)),
+        Place::Missing(gap) => return Ok(Some(gap.fill(stream, new())?)),
     };
     match find_image(stream, &list, &edit.name)? {
         Some(item) => {
@@ -254,3 +254,6 @@ impl fmt::Display for KustomizeImage {
         formatter.write_str(&self.new_image.reference())
     }
 }
+
+#[cfg(test)]
+mod tests;

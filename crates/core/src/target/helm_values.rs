@@ -97,7 +97,7 @@ pub fn image_edits(
 }
 
 /// The paths that share the value at `path` by anchors, aliases and merge keys: an edit of
-/// `path` changes them, too.
+/// `path` changes them, or makes them where `path` is missing.
 ///
 /// At most `limit` of them, sorted.
 pub fn shared_with(file: &[u8], path: &KeyPath, limit: usize) -> Result<Vec<KeyPath>, EditError> {
@@ -105,15 +105,15 @@ pub fn shared_with(file: &[u8], path: &KeyPath, limit: usize) -> Result<Vec<KeyP
     let Some(root) = first_document(&stream)? else {
         return Ok(Vec::new());
     };
-    match yaml::resolve(&stream, root, path)? {
-        Resolution::Here { value, .. } => {
-            let mut paths = yaml::paths_to(&stream, value, limit.saturating_add(1));
-            paths.retain(|other| other != path);
-            paths.truncate(limit);
-            Ok(paths)
-        }
-        Resolution::Inherited { .. } | Resolution::Missing { .. } => Ok(Vec::new()),
-    }
+    let (node, keys) = match yaml::resolve(&stream, root, path)? {
+        Resolution::Here { value, .. } => (value, Vec::new()),
+        Resolution::Inherited { mapping, key, .. } => (mapping, vec![key]),
+        Resolution::Missing { inside, rest } => (inside, rest),
+    };
+    let mut paths = yaml::paths_to(&stream, node, &keys, limit.saturating_add(1));
+    paths.retain(|other| other != path);
+    paths.truncate(limit);
+    Ok(paths)
 }
 
 fn value(stream: &Stream, path: &KeyPath) -> Result<Option<String>, EditError> {
@@ -179,3 +179,6 @@ fn next_step(stream: &Stream, edit: &ValueEdit) -> Result<Option<Step>, EditErro
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! No validation: what is written was selected and checked before.
 
 use super::{EditError, refuse_empty};
+use crate::yaml::Excerpt;
 
 const DOCKER_HUB: &str = "docker.io";
 
@@ -97,16 +98,16 @@ impl Image {
 
     /// Refuses an image with an empty name, tag or digest, or with neither tag nor digest.
     pub(super) fn refuse_empty_values(&self) -> Result<(), EditError> {
-        let neither = self.tag.is_none() && self.digest.is_none();
-        refuse_empty(&self.name, "name", &self.name)?;
-        refuse_empty(
-            &self.name,
-            "tag",
-            self.tag
-                .as_deref()
-                .unwrap_or(if neither { "" } else { "-" }),
-        )?;
-        refuse_empty(&self.name, "digest", self.digest.as_deref().unwrap_or("-"))
+        if self.tag.is_none() && self.digest.is_none() {
+            let subject = Excerpt::new(&self.name);
+            return Err(EditError::EmptyValue {
+                field: "tag",
+                subject,
+            });
+        }
+        refuse_empty(&self.name, "name", Some(&self.name))?;
+        refuse_empty(&self.name, "tag", self.tag.as_deref())?;
+        refuse_empty(&self.name, "digest", self.digest.as_deref())
     }
 }
 
@@ -128,9 +129,12 @@ fn normal_name(name: &str) -> (&str, String) {
     (registry, path.to_owned())
 }
 
-/// The registry of a name and what follows; a first part without `.` or `:` is no registry:
-/// <https://github.com/distribution/reference/blob/v0.6.0/normalize.go#L143>
+/// The registry of a name and what follows; a first part in lower case without `.` or `:` is
+/// no registry: `splitDockerDomain` of
+/// <https://github.com/distribution/reference/blob/main/normalize.go>
 fn registry(name: &str) -> Option<(&str, &str)> {
-    name.split_once('/')
-        .filter(|(host, _)| host.contains(['.', ':']) || *host == "localhost")
+    name.split_once('/').filter(|(host, _)| {
+        *host == "localhost"
+            || host.contains(|character: char| ".:".contains(character) || character.is_uppercase())
+    })
 }

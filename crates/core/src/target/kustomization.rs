@@ -10,8 +10,8 @@ use super::list::{self, List, Place};
 use super::{EditError, refuse_empty, refuse_several_documents, settle};
 use crate::yaml::{self, Entry as Found, Excerpt, NodeId, Step, Stream, Value};
 
-/// Names kustomize reads a kustomization from, in its order:
-/// <https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/>
+/// Names kustomize reads a kustomization from; a directory may have one of them:
+/// <https://github.com/kubernetes-sigs/kustomize/blob/master/api/konfig/general.go>
 pub const FILE_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 const IMAGES: &str = "images";
@@ -45,18 +45,10 @@ impl ImageEdit {
 
     /// Refuses an edit that would write an empty value.
     pub(super) fn refuse_empty_values(&self) -> Result<(), EditError> {
-        let optional = [
-            (NEW_NAME, self.new_name.as_ref()),
-            (NEW_TAG, self.new_tag.as_ref()),
-            (DIGEST, self.digest.as_ref()),
-        ];
-        refuse_empty(&self.name, NAME, &self.name)?;
-        for (field, value) in optional {
-            if let Some(value) = value {
-                refuse_empty(&self.name, field, value)?;
-            }
-        }
-        Ok(())
+        refuse_empty(&self.name, NAME, Some(&self.name))?;
+        refuse_empty(&self.name, NEW_NAME, self.new_name.as_deref())?;
+        refuse_empty(&self.name, NEW_TAG, self.new_tag.as_deref())?;
+        refuse_empty(&self.name, DIGEST, self.digest.as_deref())
     }
 }
 
@@ -83,7 +75,7 @@ pub struct Entry {
 pub fn read(file: &[u8], name: &str) -> Result<Option<Entry>, EditError> {
     let stream = Stream::parse(file)?;
     refuse_several_documents(&stream)?;
-    let Place::There(list) = list::at(&stream, &[IMAGES], || Value::True)? else {
+    let Place::There(list) = list::at(&stream, &[IMAGES])? else {
         return Ok(None);
     };
     let Some(entry) = find(&stream, &list, name)? else {
@@ -111,9 +103,9 @@ fn next_step(stream: &Stream, edit: &ImageEdit) -> Result<Option<Step>, EditErro
     if edit.is_empty() {
         return Ok(None);
     }
-    let list = match list::at(stream, &[IMAGES], || new_entry(edit))? {
+    let list = match list::at(stream, &[IMAGES])? {
         Place::There(list) => list,
-        Place::ToMake(step) => return Ok(Some(step)),
+        Place::Missing(gap) => return Ok(Some(gap.fill(stream, new_entry(edit))?)),
     };
     match find(stream, &list, &edit.name)? {
         Some(entry) => entry_step(stream, entry, edit),
@@ -190,3 +182,6 @@ fn new_entry(edit: &ImageEdit) -> Value {
         .filter_map(|(key, value)| Some((key.to_owned(), Value::Text(value?.clone()))));
     Value::Mapping(entries.collect())
 }
+
+#[cfg(test)]
+mod tests;

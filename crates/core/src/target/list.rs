@@ -14,87 +14,71 @@ pub(super) struct List {
     shared: Option<NodeId>,
 }
 
-/// A list, or the step that makes it.
+/// A list, or where it belongs.
 pub(super) enum Place {
     There(List),
-    ToMake(Step),
+    Missing(Gap),
 }
 
-/// Finds the list at `keys`; where it is missing, `first_item` says what it would begin with.
-pub(super) fn at(
-    stream: &Stream,
-    keys: &[&str],
-    first_item: impl Fn() -> Value,
-) -> Result<Place, EditError> {
-    let list = |keys: &[&str]| {
-        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        Value::Sequence(vec![first_item()]).nested(&keys)
+/// Where a list is missing.
+pub(super) struct Gap {
+    /// The mapping that lacks a key, or the null that stands there; `None` in an empty file.
+    inside: Option<NodeId>,
+    /// The keys from there to the list.
+    keys: Vec<String>,
+    /// An alias or merge key on the way.
+    shared: Option<NodeId>,
+}
+
+/// Finds the list at `keys`.
+pub(super) fn at(stream: &Stream, keys: &[&str]) -> Result<Place, EditError> {
+    let gap = |inside: Option<NodeId>, keys: &[&str], shared: Option<NodeId>| {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        Ok(Place::Missing(Gap {
+            inside,
+            keys,
+            shared,
+        }))
     };
     let path = || yaml::KeyPath::of_keys(keys);
     let Some(mut node) = stream.first_root() else {
-        return Ok(Place::ToMake(Step::Start { value: list(keys) }));
+        return gap(None, keys, None);
     };
     let mut shared = None;
     for (depth, key) in keys.iter().enumerate() {
         shared = follow(stream, &mut node, shared);
-        if !matches!(stream.node(node).kind, Kind::Mapping { .. }) && !stream.is_null(node) {
-            return Err(yaml::Error::NotAMapping {
-                path: path(),
-                at: stream.place(node),
-            }
-            .into());
+        if stream.is_null(node) {
+            return gap(Some(node), &keys[depth..], shared);
         }
-        let missing = match yaml::lookup(stream, node, key)? {
-            Entry::Local { value, .. } => {
-                node = value;
-                continue;
-            }
+        if !matches!(stream.node(node).kind, Kind::Mapping { .. }) {
+            let at = stream.place(node);
+            return Err(yaml::Error::NotAMapping { path: path(), at }.into());
+        }
+        match yaml::lookup(stream, node, key)? {
+            Entry::Local { value, .. } => node = value,
             Entry::Inherited { value } => {
                 shared = Some(node);
                 node = value;
-                continue;
             }
-            Entry::Missing => &keys[depth..],
-        };
-        if let Some(shared) = shared {
-            return Err(yaml::Error::ThroughAlias {
-                at: stream.place(shared),
-            }
-            .into());
+            Entry::Missing => return gap(Some(node), &keys[depth..], shared),
         }
-        return Ok(Place::ToMake(if stream.is_null(node) {
-            Step::Fill {
-                null: node,
-                value: list(missing),
-            }
-        } else {
-            let key = (*key).to_owned();
-            Step::Insert {
-                mapping: node,
-                key,
-                value: list(&missing[1..]),
-            }
-        }));
     }
     shared = follow(stream, &mut node, shared);
+    if stream.is_null(node) {
+        return gap(Some(node), &[], shared);
+    }
     match &stream.node(node).kind {
-        Kind::Sequence { items, .. } => Ok(Place::There(List {
-            items: items.clone(),
-            sequence: node,
-            shared,
-        })),
-        Kind::Scalar { .. } if stream.is_null(node) && shared.is_none() => {
-            Ok(Place::ToMake(Step::Fill {
-                null: node,
-                value: list(&[]),
+        Kind::Sequence { items, .. } => {
+            let items = items.clone();
+            Ok(Place::There(List {
+                items,
+                sequence: node,
+                shared,
             }))
         }
         Kind::Scalar { .. } | Kind::Alias { .. } | Kind::Mapping { .. } => {
-            Err(yaml::Error::NotASequence {
-                path: path(),
-                at: stream.place(node),
-            }
-            .into())
+            let at = stream.place(node);
+            Err(yaml::Error::NotASequence { path: path(), at }.into())
         }
     }
 }
@@ -105,6 +89,28 @@ fn follow(stream: &Stream, node: &mut NodeId, shared: Option<NodeId>) -> Option<
     let shared = if target == *node { shared } else { Some(*node) };
     *node = target;
     shared
+}
+
+impl Gap {
+    /// The step that makes the list, with one item.
+    pub(super) fn fill(&self, stream: &Stream, item: Value) -> Result<Step, EditError> {
+        refuse_shared(stream, self.shared)?;
+        let list = Value::Sequence(vec![item]);
+        Ok(match (self.inside, self.keys.split_first()) {
+            (None, _) => Step::Start {
+                value: list.nested(&self.keys),
+            },
+            (Some(mapping), Some((key, inner))) if !stream.is_null(mapping) => Step::Insert {
+                mapping,
+                key: key.clone(),
+                value: list.nested(inner),
+            },
+            (Some(null), _) => Step::Fill {
+                null,
+                value: list.nested(&self.keys),
+            },
+        })
+    }
 }
 
 impl List {
@@ -137,16 +143,22 @@ impl List {
 
     /// The step that adds an item.
     pub(super) fn append(&self, stream: &Stream, item: Value) -> Result<Step, EditError> {
-        match self.shared {
-            Some(shared) => Err(yaml::Error::ThroughAlias {
-                at: stream.place(shared),
-            }
-            .into()),
-            None => Ok(Step::Append {
-                sequence: self.sequence,
-                item,
-            }),
+        refuse_shared(stream, self.shared)?;
+        Ok(Step::Append {
+            sequence: self.sequence,
+            item,
+        })
+    }
+}
+
+/// Refuses to add to what others share, too.
+fn refuse_shared(stream: &Stream, shared: Option<NodeId>) -> Result<(), EditError> {
+    match shared {
+        Some(shared) => Err(yaml::Error::ThroughAlias {
+            at: stream.place(shared),
         }
+        .into()),
+        None => Ok(()),
     }
 }
 

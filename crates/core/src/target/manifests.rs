@@ -47,7 +47,7 @@ pub fn read(file: &[u8], repository: &str) -> Result<Vec<String>, EditError> {
 /// An edit that no container matches is an error: a file without the image is not a target.
 pub fn edit(file: &[u8], edits: &[ManifestEdit]) -> Result<Option<Vec<u8>>, EditError> {
     for edit in edits {
-        refuse_empty(&edit.repository, "repository", &edit.repository)?;
+        refuse_empty(&edit.repository, "repository", Some(&edit.repository))?;
         edit.image.refuse_empty_values()?;
     }
     settle(file, edits, next_step)
@@ -104,3 +104,6 @@ fn images(stream: &Stream) -> Result<BTreeSet<NodeId>, EditError> {
     }
     Ok(images)
 }
+
+#[cfg(test)]
+mod tests;

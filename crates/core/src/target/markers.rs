@@ -195,3 +195,6 @@ fn value_before(
         (Some(_), Some(_)) => Err(EditError::MarkerOfSeveral { at: at() }),
     }
 }
+
+#[cfg(test)]
+mod tests;

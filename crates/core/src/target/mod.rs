@@ -173,12 +173,13 @@ fn refuse_several_documents(stream: &Stream) -> Result<(), EditError> {
 }
 
 /// Refuses an empty `value` of an edit for `subject`.
-fn refuse_empty(subject: &str, field: &'static str, value: &str) -> Result<(), EditError> {
-    if value.is_empty() {
-        return Err(EditError::EmptyValue {
-            field,
-            subject: Excerpt::new(subject),
-        });
+fn refuse_empty(subject: &str, field: &'static str, value: Option<&str>) -> Result<(), EditError> {
+    if value == Some("") {
+        let subject = Excerpt::new(subject);
+        return Err(EditError::EmptyValue { field, subject });
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

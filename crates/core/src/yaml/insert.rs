@@ -40,7 +40,11 @@ pub(super) fn entry(
             }])
         }
         CollectionStyle::Flow => {
-            let text = render::flow_entry(key, value, json_quotes(quotes));
+            let quotes = match last {
+                Some(_) => json_quotes(quotes),
+                None => quotes_inside(stream, mapping),
+            };
+            let text = render::flow_entry(key, value, quotes);
             in_brackets(stream, mapping, last, &text)
         }
         CollectionStyle::Pair => Err(stream.unsupported(mapping)),
@@ -76,8 +80,11 @@ pub(super) fn item(stream: &Stream, sequence: NodeId, item: &Value) -> Result<Ve
             Err(stream.unsupported(sequence))
         }
         (CollectionStyle::Flow, last) => {
-            let style = last.map_or(ScalarStyle::Plain, |last| quotes_of_item(stream, last));
-            let text = render::flow(item, style);
+            let quotes = match last {
+                Some(last) => quotes_of_item(stream, last),
+                None => quotes_inside(stream, sequence),
+            };
+            let text = render::flow(item, quotes);
             in_brackets(stream, sequence, last.map(|last| (last, last)), &text)
         }
     }
@@ -99,7 +106,7 @@ pub(super) fn collection(
     let before = stream.properties_end(null).unwrap_or(colon + 1);
     let written = before..node.span.end.max(before);
     if stream.is_in_flow(null) {
-        let text = format!(" {}", render::flow(value, ScalarStyle::Plain));
+        let text = format!(" {}", render::flow(value, quotes_inside(stream, null)));
         return Ok(vec![Splice {
             range: written,
             text,
@@ -161,13 +168,20 @@ pub(super) fn root(stream: &Stream, document: Option<&Document>, value: &Value) 
 }
 
 /// The end of the last line that belongs to what ends at `content_end`: with comment lines right
-/// below, unless they are indented less than `column`.
+/// below, unless they are indented less than `column`, and with blank lines that hold a tab.
+///
+/// Below deeper text, libyaml and go-yaml would take such a tab for indentation.
 fn behind_lines(stream: &Stream, content_end: usize, column: usize) -> usize {
     let mut end = stream.line_end(content_end);
     loop {
         let next_line = end + stream.line_break(end).len();
+        if next_line == end {
+            return end;
+        }
         let first = stream.skip_blanks(next_line);
-        if next_line == end || stream.comment_at(first).is_none() || stream.column(first) < column {
+        let is_comment = stream.comment_at(first).is_some() && stream.column(first) >= column;
+        let is_blank = first == stream.line_end(first);
+        if !is_comment && !(is_blank && stream.text(next_line..first).contains('\t')) {
             return end;
         }
         end = stream.line_end(first);
@@ -229,6 +243,15 @@ fn quotes_of_item(stream: &Stream, item: NodeId) -> ScalarStyle {
         Kind::Scalar { .. } | Kind::Alias { .. } | Kind::Sequence { .. } => item,
     };
     json_quotes(render::key_style(stream, shown))
+}
+
+/// Quotes for what is put where nothing shows any: in an empty collection or instead of null.
+fn quotes_inside(stream: &Stream, id: NodeId) -> ScalarStyle {
+    if stream.has_json_look(id) {
+        ScalarStyle::DoubleQuoted
+    } else {
+        ScalarStyle::Plain
+    }
 }
 
 /// JSON quotes keys and values alike; a single-quoted key says nothing about values.

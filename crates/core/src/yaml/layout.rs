@@ -141,6 +141,19 @@ impl Stream {
             .is_some_and(|style| style != CollectionStyle::Block)
     }
 
+    /// Whether the node stands in brackets below a double-quoted key, as everything in JSON does.
+    pub(super) fn has_json_look(&self, id: NodeId) -> bool {
+        let mut id = Some(id);
+        while let Some(inner) = id.filter(|inner| self.is_in_flow(*inner)) {
+            if let Some(key) = self.key_of(inner) {
+                let style = ScalarStyle::DoubleQuoted;
+                return matches!(&self.node(key).kind, Kind::Scalar { style: found, .. } if *found == style);
+            }
+            id = self.node(inner).parent;
+        }
+        false
+    }
+
     fn parent_style(&self, id: NodeId) -> Option<CollectionStyle> {
         self.node(id)
             .parent

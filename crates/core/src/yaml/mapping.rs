@@ -9,6 +9,10 @@ use super::document::{Kind, NodeId, Stream};
 use super::error::{Error, Excerpt};
 use super::scalar::ScalarStyle;
 
+/// Mappings that one merge key may bring together. Without an end, a file of merge keys that
+/// each bring the one before would take quadratic time.
+const MAX_MERGED: usize = 256;
+
 /// What a mapping says about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
@@ -96,6 +100,11 @@ fn merged_value(stream: &Stream, merged: NodeId, key: &str) -> Result<Option<Nod
         let node = stream.follow(next);
         if !seen.insert(node) {
             continue;
+        }
+        if seen.len() > MAX_MERGED {
+            return Err(Error::UnsupportedPlace {
+                at: stream.place(merged),
+            });
         }
         match &stream.node(node).kind {
             Kind::Sequence { items, .. } => waiting.extend(items.iter().rev()),

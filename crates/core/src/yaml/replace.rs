@@ -34,7 +34,14 @@ pub(super) fn splices(stream: &Stream, id: NodeId, value: &str) -> Result<Vec<Sp
             value: old,
         } => block(stream, id, value, old.is_empty(), *style),
         Kind::Scalar { style, .. } if !node.span.is_empty() => {
-            let text = scalar::write(value, *style, in_flow);
+            // A number in JSON becomes a JSON string; plain text would be YAML only.
+            let is_json = !stream.is_string(id) && stream.has_json_look(id);
+            let style = if is_json {
+                ScalarStyle::DoubleQuoted
+            } else {
+                *style
+            };
+            let text = scalar::write(value, style, in_flow);
             Ok(vec![Splice {
                 range: node.span.clone(),
                 text,

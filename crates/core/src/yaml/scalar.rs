@@ -182,3 +182,6 @@ fn double_quoted(value: &str) -> String {
     text.push('"');
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,17 @@ use super::path::{KeyPath, Segment};
 /// inherited one, so there can be more ways than paths; hostile files have no end of them.
 const WAYS_PER_PATH: usize = 16;
 
-/// Paths to `value`, sorted, at most `limit` of them.
-pub(crate) fn paths_to(stream: &Stream, value: NodeId, limit: usize) -> Vec<KeyPath> {
+/// Paths to what `keys` lead to from `node`, sorted, at most `limit` of them; the keys may yet
+/// have to be made.
+pub(crate) fn paths_to(
+    stream: &Stream,
+    node: NodeId,
+    keys: &[String],
+    limit: usize,
+) -> Vec<KeyPath> {
     let mut paths = Vec::new();
-    let mut ways = vec![(value, Vec::new())];
+    let inner = keys.iter().rev().cloned().map(Segment::Key).collect();
+    let mut ways = vec![(node, inner)];
     let mut left = limit.saturating_mul(WAYS_PER_PATH);
     while let Some((node, inner)) = ways.pop() {
         if left == 0 || paths.len() == limit {
@@ -51,13 +58,11 @@ fn outwards(
         if let Some(mapping) = merging(stream, node, parent) {
             node = mapping;
             // A key of its own hides the inherited one; a bare scalar cannot be merged.
-            match inner.last() {
-                Some(Segment::Key(key))
-                    if matches!(
-                        mapping::lookup(stream, mapping, key),
-                        Ok(Entry::Inherited { .. })
-                    ) => {}
-                _ => return None,
+            let Some(Segment::Key(key)) = inner.last() else {
+                return None;
+            };
+            if let Ok(Entry::Local { .. }) = mapping::lookup(stream, mapping, key) {
+                return None;
             }
             continue;
         }
