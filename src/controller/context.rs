@@ -7,6 +7,7 @@ use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
+use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::clock::Clock;
@@ -55,6 +56,13 @@ pub(super) struct Context {
     pub(super) policies: Store<GuardedPolicy>,
     /// Asks for a policy to be reconciled now.
     pub(super) policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
+    /// Cancelled once all watches are in their store.
+    ///
+    /// Not `Store::wait_until_ready`: the controller waits for the same store, which wakes only
+    /// the last of those that wait.
+    pub(super) watches_are_known: CancellationToken,
+    /// Cancelled once all policies are in their store.
+    pub(super) policies_are_known: CancellationToken,
 }
 
 impl Context {
@@ -81,6 +89,8 @@ impl Context {
             watches,
             policies,
             policy_trigger,
+            watches_are_known: CancellationToken::new(),
+            policies_are_known: CancellationToken::new(),
             kube,
         })
     }
@@ -88,9 +98,8 @@ impl Context {
     /// Waits until all watches and policies are known. Before that nothing can be said about
     /// what a policy refers to or conflicts with.
     pub(super) async fn stores_are_filled(&self) {
-        // An error means that the watch ended, which it does only when the operator stops.
-        drop(self.watches.wait_until_ready().await);
-        drop(self.policies.wait_until_ready().await);
+        self.watches_are_known.cancelled().await;
+        self.policies_are_known.cancelled().await;
     }
 
     /// Forgets a watch that was deleted, and tells the policies that refer to it.

@@ -47,13 +47,16 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
     );
 
     let forget = Arc::clone(&context);
-    let watch_stream = objects::<ImageWatch>(&kube, config, watch_writer, move |watch| {
+    let known = context.watches_are_known.clone();
+    let watch_stream = objects::<ImageWatch>(&kube, config, watch_writer, known, move |watch| {
         forget.forget_watch(watch.meta());
     });
     let forget = Arc::clone(&context);
-    let policy_stream = objects::<ImageUpdatePolicy>(&kube, config, policy_writer, move |policy| {
-        forget.forget_policy(policy.meta());
-    });
+    let known = context.policies_are_known.clone();
+    let policy_stream =
+        objects::<ImageUpdatePolicy>(&kube, config, policy_writer, known, move |policy| {
+            forget.forget_policy(policy.meta());
+        });
     let settings = kube::runtime::controller::Config::default().concurrency(config.concurrency);
 
     let mut tasks = JoinSet::new();
@@ -112,11 +115,13 @@ async fn supervise(
 
 /// The objects of one kind as a stream that is silent about status writes.
 ///
-/// `watch_namespaces` of the configuration is honoured; `forget` is called for each that is gone.
+/// `watch_namespaces` of the configuration is honoured; `known` is cancelled once the store holds
+/// them all; `forget` is called for each that is gone.
 fn objects<K>(
     kube: &Client,
     config: &RunConfig,
     writer: Writer<DeserializeGuard<K>>,
+    known: CancellationToken,
     forget: impl Fn(&DeserializeGuard<K>) + Send + Sync + 'static,
 ) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
 where
@@ -153,10 +158,10 @@ where
     };
     events
         .reflect(writer)
-        .inspect(move |event| {
-            if let Ok(Event::Delete(object)) = event {
-                forget(object);
-            }
+        .inspect(move |event| match event {
+            Ok(Event::InitDone) => known.cancel(),
+            Ok(Event::Delete(object)) => forget(object),
+            Ok(Event::Init | Event::InitApply(_) | Event::Apply(_)) | Err(_) => {}
         })
         .applied_objects()
         .predicate_filter(

@@ -1,7 +1,10 @@
 //! The integration tests: one binary, so that the servers' support code is linked once.
 
+mod controller;
 mod differential;
 mod generated;
 mod git;
 mod registry;
+mod samples;
 mod stack;
+mod world;

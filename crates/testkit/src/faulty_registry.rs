@@ -186,6 +186,13 @@ impl FaultyRegistry {
         self.state.lock().faults.add(skip, fault, times);
     }
 
+    /// Ends every fault: from now on the registry behaves.
+    pub fn clear_faults(&self) {
+        let mut state = self.state.lock();
+        state.faults = fault::Script::default();
+        state.token_faults = fault::Script::default();
+    }
+
     /// Lets the next `times` requests for a token go wrong.
     pub fn token_fault(&self, fault: Fault, times: usize) {
         self.state.lock().token_faults.add(0, fault, times);

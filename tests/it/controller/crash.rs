@@ -1,0 +1,196 @@
+//! The operator is killed, loses connections, races others: the repository ends right, with one
+//! commit a change.
+
+use std::time::Duration;
+
+use image_update_testkit::git_server::Fault;
+use serde_json::json;
+
+use super::main_job::{running, semver};
+use crate::world::World;
+
+/// Every commit of ours must change the tag, and none may repeat what another did.
+#[track_caller]
+fn one_commit_a_change(world: &World, newest: &str) {
+    let commits = world.commits();
+    let mut distinct = commits.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(
+        distinct.len(),
+        commits.len(),
+        "a change was committed twice: {commits:#?}"
+    );
+    assert!(world.kustomization().contains(&format!("newTag: {newest}")));
+    world.git.fsck("env").expect("the repository is sound");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_and_restarted() {
+    let (mut world, registry) = running(&["1.0.0"], "0.9.0").await;
+    world.kustomization_says("newTag: 1.0.0").await;
+    for round in 1..=10_u64 {
+        registry
+            .push("team/app", &format!("1.{round}.0"))
+            .await
+            .expect("the image is pushed");
+        world.request("ImageWatch", "app").await;
+        // A scan, a decision and a push take about 200 ms: the moments sweep over all of them.
+        tokio::time::sleep(Duration::from_millis(round * 23)).await;
+        world.kill_operator();
+        world.start_operator();
+    }
+    world.kustomization_says("newTag: 1.10.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    one_commit_a_change(&world, "1.10.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_the_push_and_its_answer() {
+    let (mut world, registry) = running(&["1.0.0"], "1.0.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    world.git.inject("git-receive-pack", Fault::DropAfter);
+    registry
+        .push("team/app", "1.1.0")
+        .await
+        .expect("the image is pushed");
+    world.request("ImageWatch", "app").await;
+    world.kustomization_says("newTag: 1.1.0").await;
+    world.kill_operator();
+    world.start_operator();
+    world.request("ImageUpdatePolicy", "app").await;
+    world.policy_becomes("app", "Succeeded").await;
+    one_commit_a_change(&world, "1.1.0");
+    assert_eq!(world.commits().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_is_settled_by_looking() {
+    let (world, registry) = running(&["1.0.0"], "1.0.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    world.git.inject("git-receive-pack", Fault::DropAfter);
+    registry
+        .push("team/app", "1.1.0")
+        .await
+        .expect("the image is pushed");
+    world.request("ImageWatch", "app").await;
+    world.kustomization_says("newTag: 1.1.0").await;
+    world
+        .until(&"the write to be reported", async || {
+            let status = world.policy_status("app").await;
+            status
+                .last_write
+                .as_ref()
+                .map(drop)
+                .ok_or_else(|| format!("{status:?}"))
+        })
+        .await;
+    assert_eq!(world.commits().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_operators_never_write_a_change_twice() {
+    let (world, registry) = running(&["1.0.0"], "0.9.0").await;
+    let second = world.launch_operator();
+    for round in 1..=5 {
+        let tag = format!("1.{round}.0");
+        registry
+            .push("team/app", &tag)
+            .await
+            .expect("the image is pushed");
+        world.request("ImageWatch", "app").await;
+        world.kustomization_says(&format!("newTag: {tag}")).await;
+    }
+    drop(second);
+    one_commit_a_change(&world, "1.5.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_of_one_branch_lose_nothing_to_each_other_or_to_people() {
+    let (world, registry) = running(&["1.0.0"], "1.0.0").await;
+    let image = format!("{}/team/app", registry.host());
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let path = format!("apps/{name}/kustomization.yaml");
+        let file = crate::world::kustomization(&image, "0.1.0");
+        let files = [(path.as_str(), file.as_bytes())];
+        world
+            .git
+            .commit("env", "main", &files, "Add an app")
+            .expect("it is committed");
+        let target = json!([{"kustomization": {"path": format!("apps/{name}")}}]);
+        world
+            .policy(
+                name,
+                semver("app", "*"),
+                json!({"writeBack": {"git": {"targets": target}}}),
+            )
+            .await;
+    }
+    registry
+        .push("team/app", "1.1.0")
+        .await
+        .expect("the image is pushed");
+    world.request("ImageWatch", "app").await;
+    for number in 0..10 {
+        let path = format!("people/{number}");
+        let files = [(path.as_str(), b"by hand".as_slice())];
+        world
+            .git
+            .commit("env", "main", &files, "By hand")
+            .expect("people are not disturbed");
+    }
+    world
+        .until(&"all seven files", async || {
+            for path in
+                ["a", "b", "c", "d", "e", "f"].map(|name| format!("apps/{name}/kustomization.yaml"))
+            {
+                let text = world
+                    .git
+                    .show("env", "main", &path)
+                    .map_err(|error| error.to_string())?;
+                let text = String::from_utf8_lossy(&text).into_owned();
+                if !text.contains("newTag: 1.1.0") {
+                    return Err(format!("{path}: {text}"));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    world.kustomization_says("newTag: 1.1.0").await;
+    let log = world.git.log("env", "main").expect("there is a log");
+    assert_eq!(
+        log.iter()
+            .filter(|commit| commit.subject == "By hand")
+            .count(),
+        10
+    );
+    assert!(
+        log.iter().all(|commit| commit.parents.len() <= 1),
+        "the history is a line"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a user stops the operator with a signal"
+)]
+async fn sigterm_drains_and_the_operator_ends_well() {
+    let (world, _registry) = running(&["1.0.0"], "0.9.0").await;
+    world.kustomization_says("newTag: 1.0.0").await;
+    let pid = world.operator_pid().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &pid])
+        .status();
+    assert!(sent.expect("kill is there").success());
+    world
+        .until(&"the operator to say that it stopped", async || {
+            let logs = world.logs();
+            if logs.contains("Stopped") {
+                Ok(())
+            } else {
+                Err("still running".to_owned())
+            }
+        })
+        .await;
+}

@@ -1,0 +1,7 @@
+//! The operator as its users see it: objects in, commits and statuses out. One test a behaviour.
+
+mod bad_input;
+mod crash;
+mod main_job;
+mod sharing;
+mod strategies;
