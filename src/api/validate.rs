@@ -24,7 +24,7 @@ use super::v1alpha1::{
 const DEFAULT_AUTHOR: (&str, &str) = ("image-update-operator", "noreply@image-update.dev");
 
 /// The interval of an object whose own can't be read.
-const FALLBACK_INTERVAL: Duration = Duration::from_secs(300);
+const FALLBACK_INTERVAL: Duration = Duration::from_mins(5);
 
 /// Everything that is wrong with a spec; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,11 +8,9 @@ use crate::generate;
 
 /// Prints both kinds as one YAML stream.
 pub(super) fn run() -> anyhow::Result<()> {
-    let text: String = generate::crds()
-        .into_iter()
-        .map(|file| format!("---\n{}", file.content))
-        .collect();
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .context("could not write to standard output")
+    let mut stdout = std::io::stdout().lock();
+    for file in generate::crds() {
+        write!(stdout, "---\n{}", file.content).context("could not write to standard output")?;
+    }
+    Ok(())
 }

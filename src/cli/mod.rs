@@ -37,7 +37,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = crate::telemetry::init(&cli.log).and_then(|()| match cli.command {
-        Command::Run(config) => run::run(*config),
+        Command::Run(config) => run::run(&config),
         Command::Crds => crds::run(),
         Command::Version => version::run(),
     });

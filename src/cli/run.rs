@@ -11,7 +11,7 @@ use crate::controller;
 
 /// Runs the operator until SIGTERM or SIGINT.
 #[tokio::main]
-pub(super) async fn run(config: RunConfig) -> anyhow::Result<()> {
+pub(super) async fn run(config: &RunConfig) -> anyhow::Result<()> {
     crate::tls::install_provider();
     let kube = Client::try_default().await.context(
         "no cluster to talk to: set KUBECONFIG, or run inside a cluster with a service account",
@@ -19,7 +19,7 @@ pub(super) async fn run(config: RunConfig) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-    let controllers = controller::run(kube, &config, stop.clone());
+    let controllers = controller::run(kube, config, stop.clone());
     tokio::pin!(controllers);
     tokio::select! {
         ended = &mut controllers => return ended,

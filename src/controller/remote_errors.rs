@@ -9,10 +9,10 @@ use crate::git::error::{PathError, TransportError};
 use crate::registry;
 
 /// How long to wait for a server that asks to slow down and does not say for how long.
-const DEFAULT_RATE_LIMIT_WAIT: Duration = Duration::from_secs(60);
+const DEFAULT_RATE_LIMIT_WAIT: Duration = Duration::from_mins(1);
 
 /// The longest wait that a server may ask for; beyond that it is asked again anyway.
-const LONGEST_RATE_LIMIT_WAIT: Duration = Duration::from_secs(3600);
+const LONGEST_RATE_LIMIT_WAIT: Duration = Duration::from_hours(1);
 
 fn wait(asked: Option<Duration>) -> Disposition {
     Disposition::RetryAfter(

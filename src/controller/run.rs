@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::channel::mpsc;
-use futures::{FutureExt, Stream, StreamExt, future};
+use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
 use kube::api::Api;
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, predicates, utils::Predicate, watcher as watch};
+use kube::runtime::{
+    WatchStreamExt, predicates, utils::Predicate, utils::PredicateConfig, watcher as watch,
+};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -65,7 +67,7 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
             .with_config(settings.clone())
             .graceful_shutdown_on(stop.clone().cancelled_owned())
             .run(image_watch::reconcile, error_policy, Arc::clone(&context))
-            .for_each(|result| future::ready(log_failure(result))),
+            .for_each(async |result| log_failure(result)),
     );
     tasks.spawn(
         Controller::for_stream(policy_stream, policies)
@@ -77,7 +79,7 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
                 error_policy,
                 Arc::clone(&context),
             )
-            .for_each(|result| future::ready(log_failure(result))),
+            .for_each(async |result| log_failure(result)),
     );
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -166,7 +168,7 @@ where
         .applied_objects()
         .predicate_filter(
             predicates::generation.combine(predicates::annotations),
-            Default::default(),
+            PredicateConfig::default(),
         )
 }
 
@@ -189,7 +191,6 @@ async fn check_kinds_are_installed(kube: &Client) -> anyhow::Result<()> {
 }
 
 /// Reached only when the report itself could not be written: the API server is the problem.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 fn error_policy<K>(_: Arc<K>, _: &ReportError, _: Arc<Context>) -> Action {
     Action::requeue(REPORT_RETRY)
 }

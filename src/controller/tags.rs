@@ -95,7 +95,7 @@ pub(super) struct Scans {
 const TIDY_AFTER: usize = 256;
 
 /// A scan older than this is dropped when slots are tidied; that costs one more scan at most.
-const LONGEST_KEPT: Duration = Duration::from_secs(3600);
+const LONGEST_KEPT: Duration = Duration::from_hours(1);
 
 impl Scans {
     /// No scans yet.

@@ -200,6 +200,9 @@ mod tests {
         let sent = client.get("http://a..invalid/").send().await;
         let error = sent.expect_err("the name has no address");
         let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-        assert!(causes.any(|cause| cause.is::<LookUp>()), "{error:?}");
+        assert!(
+            causes.any(<dyn std::error::Error>::is::<LookUp>),
+            "{error:?}"
+        );
     }
 }

@@ -1,6 +1,11 @@
 //! `image-update.dev/v1alpha1`. The Rust types are the source of truth: `crds/` is generated from
 //! them, and their doc comments are what `kubectl explain` prints.
 
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printer column is an attribute of its own with the same keys"
+)]
+
 mod common;
 mod image_update_policy;
 mod image_watch;

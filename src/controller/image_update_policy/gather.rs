@@ -20,7 +20,7 @@ use crate::git::options::{Credential, RemoteOptions};
 use crate::registry::Access;
 
 /// How often an `image` without a watch is scanned: the default interval of a watch.
-pub(super) const INLINE_SCAN_INTERVAL: Duration = Duration::from_secs(120);
+pub(super) const INLINE_SCAN_INTERVAL: Duration = Duration::from_mins(2);
 
 /// An image with its tags, or why there are none.
 pub(super) struct Gathered {
@@ -210,9 +210,9 @@ pub(super) async fn remote_options(
     options.credential = match (text("username")?, text("password")?) {
         (Some(username), Some(password)) => Some(Credential::basic(username, password)),
         (Some(_), None) => return Err(invalid(SecretProblem::MissingKey { key: "password" })),
-        (None, Some(_)) => return Err(invalid(SecretProblem::MissingKey { key: "username" })),
+        // A private authority in front of a public repository.
         (None, None) if options.ca_pem.is_some() => None,
-        (None, None) => return Err(invalid(SecretProblem::MissingKey { key: "username" })),
+        (None, _) => return Err(invalid(SecretProblem::MissingKey { key: "username" })),
     };
     Ok(options)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use image_update_core::plan::Plan;
 use image_update_core::schedule;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -97,7 +98,7 @@ impl Report {
                 repository: attempt.model.git.url.to_string(),
                 changes: count_changes(attempt),
             };
-            remember(&mut status, write, line);
+            remember(&mut status, write, &line);
         }
         Self {
             status,
@@ -318,7 +319,7 @@ fn delay(
 
 /// `web: 6.7.0 -> 6.7.1, worker: 1 -> 2`.
 fn changes_line(attempt: &Attempt) -> String {
-    let changes = attempt.plan.iter().flat_map(|plan| plan.changes());
+    let changes = attempt.plan.iter().flat_map(Plan::changes);
     let lines: Vec<String> = changes
         .map(|(placement, change)| match &change.old {
             Some(old) => format!("{}: {old} -> {}", placement.alias, change.new),
@@ -329,11 +330,11 @@ fn changes_line(attempt: &Attempt) -> String {
 }
 
 fn count_changes(attempt: &Attempt) -> u32 {
-    let count = attempt.plan.iter().flat_map(|plan| plan.changes()).count();
+    let count = attempt.plan.iter().flat_map(Plan::changes).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-fn remember(status: &mut ImageUpdatePolicyStatus, write: LastWrite, line: String) {
+fn remember(status: &mut ImageUpdatePolicyStatus, write: LastWrite, line: &str) {
     let record = WriteRecord {
         time: write.time.clone(),
         commit: write.commit.clone(),

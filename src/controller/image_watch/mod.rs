@@ -24,7 +24,7 @@ enum Outcome {
     /// The spec says `suspend`.
     Suspended,
     /// The tags are known.
-    Scanned(Scanned),
+    Scanned(Box<Scanned>),
 }
 
 /// Lists the tags of one watch if that is due, and says on the object how it went.
@@ -94,13 +94,13 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
         .await;
     let tags = scanned_tags(&model, &scan)?;
     let changed = context.tags.put(namespace, name, tags.clone());
-    Ok(Outcome::Scanned(Scanned {
+    Ok(Outcome::Scanned(Box::new(Scanned {
         model,
         scan,
         tags,
         changed,
         now,
-    }))
+    })))
 }
 
 /// Whether somebody asked for a scan since the last one that was asked for.
@@ -140,14 +140,11 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
             requests = scanned.requests(),
             "The list of tags changed"
         ),
-        Ok(Outcome::Scanned(_) | Outcome::Suspended) => {}
-        Err(error) if report.is_news => {
-            warn!(
-                reason = error.reason().as_str(),
-                error = error.chain(),
-                "Could not scan"
-            );
-        }
-        Err(_) => {}
+        Err(error) if report.is_news => warn!(
+            reason = error.reason().as_str(),
+            error = error.chain(),
+            "Could not scan"
+        ),
+        Ok(Outcome::Scanned(_) | Outcome::Suspended) | Err(_) => {}
     }
 }

@@ -90,7 +90,7 @@ async fn shows_no_password(world: &World) {
     }
 }
 
-fn git(over: Value) -> Value {
+fn git(over: &Value) -> Value {
     json!({"writeBack": {"git": over}})
 }
 
@@ -99,7 +99,7 @@ fn git(over: Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_git_secret() {
     let (world, _registry) = sound().await;
-    let spec = git(json!({"credentials": {"secretRef": {"name": "nowhere"}}}));
+    let spec = git(&json!({"credentials": {"secretRef": {"name": "nowhere"}}}));
     policy_is_refused(world, spec, "SecretNotFound", "Secret nowhere is not there").await;
 }
 
@@ -107,7 +107,7 @@ async fn a_missing_git_secret() {
 async fn a_git_secret_without_a_password() {
     let (world, _registry) = sound().await;
     world.secret("half", None, &[("username", "robot")]).await;
-    let spec = git(json!({"credentials": {"secretRef": {"name": "half"}}}));
+    let spec = git(&json!({"credentials": {"secretRef": {"name": "half"}}}));
     policy_is_refused(world, spec, "InvalidSecret", "no key password").await;
 }
 
@@ -155,21 +155,21 @@ async fn a_git_server_nobody_vouches_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_git_repository_that_is_not_there() {
     let (world, _registry) = sound().await;
-    let spec = git(json!({"repository": world.git.url("nowhere")}));
+    let spec = git(&json!({"repository": world.git.url("nowhere")}));
     policy_is_refused(world, spec, "GitRepositoryNotFound", "404").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_branch_that_is_not_there() {
     let (world, _registry) = sound().await;
-    let spec = git(json!({"branch": "mian"}));
+    let spec = git(&json!({"branch": "mian"}));
     policy_is_refused(world, spec, "BranchNotFound", "mian").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_that_is_not_there() {
     let (world, _registry) = sound().await;
-    let spec = git(json!({"targets": [{"kustomization": {"path": "overlays/dev"}}]}));
+    let spec = git(&json!({"targets": [{"kustomization": {"path": "overlays/dev"}}]}));
     policy_is_refused(world, spec, "TargetNotFound", "overlays/dev").await;
 }
 
@@ -193,7 +193,7 @@ async fn a_path_through_a_symlink() {
         .git
         .commit_entries("env", "main", &entries, "Link")
         .expect("it is committed");
-    let spec = git(json!({"targets": [{"kustomization": {"path": "link"}}]}));
+    let spec = git(&json!({"targets": [{"kustomization": {"path": "link"}}]}));
     policy_is_refused(world, spec, "UnsafePath", "symbolic link").await;
 }
 

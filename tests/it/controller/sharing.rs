@@ -9,6 +9,7 @@ use image_update_testkit::process::Launch;
 use image_update_testkit::registry::Registry;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::json;
 
@@ -132,29 +133,7 @@ async fn a_watch_of_another_namespace_must_grant_access() {
 /// An object may have been stored under an older, looser schema.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_object_is_reported_and_the_others_go_on() {
-    let server = ApiServer::start()
-        .await
-        .expect("a private API server starts");
-    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
-    let names = server
-        .install_crds(&crds)
-        .await
-        .expect("the CRDs can be installed");
-    let kube = server.client().await.expect("there is a client");
-    let api: Api<CustomResourceDefinition> = Api::all(kube.clone());
-    for name in names {
-        let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let patch = json!([{
-            "op": "replace",
-            "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec",
-            "value": anything,
-        }]);
-        let patch: Patch<()> =
-            Patch::Json(serde_json::from_value(patch).expect("the patch is a JSON patch"));
-        api.patch(&name, &PatchParams::default(), &patch)
-            .await
-            .expect("the CRD can be patched");
-    }
+    let (server, kube) = server_with_loose_schemas().await;
     let registry = Registry::start().await.expect("the registry starts");
     registry
         .push("team/app", "1.0.0")
@@ -214,4 +193,32 @@ async fn an_unreadable_object_is_reported_and_the_others_go_on() {
         )
         .await;
     }
+}
+
+/// An API server whose kinds take any spec.
+async fn server_with_loose_schemas() -> (ApiServer, Client) {
+    let server = ApiServer::start()
+        .await
+        .expect("a private API server starts");
+    let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+    let names = server
+        .install_crds(&crds)
+        .await
+        .expect("the CRDs can be installed");
+    let kube = server.client().await.expect("there is a client");
+    let api: Api<CustomResourceDefinition> = Api::all(kube.clone());
+    for name in names {
+        let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        let patch = json!([{
+            "op": "replace",
+            "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec",
+            "value": anything,
+        }]);
+        let patch: Patch<()> =
+            Patch::Json(serde_json::from_value(patch).expect("the patch is a JSON patch"));
+        api.patch(&name, &PatchParams::default(), &patch)
+            .await
+            .expect("the CRD can be patched");
+    }
+    (server, kube)
 }

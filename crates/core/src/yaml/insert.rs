@@ -181,7 +181,7 @@ fn behind_lines(stream: &Stream, content_end: usize, column: usize) -> usize {
         let first = stream.skip_blanks(next_line);
         let is_comment = stream.comment_at(first).is_some() && stream.column(first) >= column;
         let is_blank = first == stream.line_end(first);
-        if !is_comment && !(is_blank && stream.text(next_line..first).contains('\t')) {
+        if !(is_comment || is_blank && stream.text(next_line..first).contains('\t')) {
             return end;
         }
         end = stream.line_end(first);
