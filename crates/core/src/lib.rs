@@ -13,6 +13,7 @@ pub mod policy;
 pub mod remote;
 pub mod schedule;
 pub mod target;
+mod text;
 pub mod version;
 pub mod wire;
 pub mod yaml;

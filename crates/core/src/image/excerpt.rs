@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::text::visible;
+
 /// The characters an excerpt shows at most.
 const MAX_CHARACTERS: usize = 80;
 
@@ -17,12 +19,7 @@ pub struct Excerpt(Box<str>);
 impl Excerpt {
     /// Takes what can be shown of `text`.
     pub fn new(text: &str) -> Self {
-        let mut shown = text.chars().filter(|&character| is_visible(character));
-        let mut excerpt: String = shown.by_ref().take(MAX_CHARACTERS).collect();
-        if shown.next().is_some() {
-            excerpt.push('…');
-        }
-        Self(excerpt.into_boxed_str())
+        Self(visible(text, MAX_CHARACTERS).into_boxed_str())
     }
 
     /// The text without quotes.
@@ -35,15 +32,6 @@ impl fmt::Display for Excerpt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "\"{}\"", self.0)
     }
-}
-
-/// Whether a terminal shows the character where it stands and does nothing else.
-fn is_visible(character: char) -> bool {
-    let reorders_or_hides = matches!(
-        character,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    );
-    !character.is_control() && !reorders_or_hides
 }
 
 #[cfg(test)]

@@ -19,5 +19,6 @@ pub use digest::{Algorithm, Digest, DigestError};
 pub use excerpt::Excerpt;
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
+pub(crate) use repository::is_host;
 pub use repository::{Repository, RepositoryError};
 pub use tag::{Tag, TagError};

@@ -162,9 +162,12 @@ impl fmt::Display for Repository {
     }
 }
 
-/// Whether the first part of a name is a host and not a namespace of Docker Hub.
-fn is_host(part: &str) -> bool {
-    part.contains(['.', ':']) || part == "localhost"
+/// Whether the first part of a name is a host and not a namespace of Docker Hub, which is in
+/// lower case: `splitDockerDomain` of
+/// <https://github.com/distribution/reference/blob/main/normalize.go>
+pub(crate) fn is_host(part: &str) -> bool {
+    part == "localhost"
+        || part.contains(|character: char| ".:".contains(character) || character.is_uppercase())
 }
 
 /// Checks a host with its port and gives its one spelling.

@@ -3,9 +3,8 @@
 //! No validation: what is written was selected and checked before.
 
 use super::{EditError, refuse_empty};
+use crate::image::{Repository, is_host};
 use crate::yaml::Excerpt;
-
-const DOCKER_HUB: &str = "docker.io";
 
 /// The image to write: a repository with a tag, a digest or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,12 +86,9 @@ impl Image {
         if same_image(&self.name, current) {
             return current.to_owned();
         }
-        if registry(current).is_some() {
-            return self.name.clone();
-        }
-        match registry(&self.name) {
-            Some((_, path)) => path.to_owned(),
-            None => self.name.clone(),
+        match (split_registry(current), split_registry(&self.name)) {
+            (None, Some((_, path))) => path.to_owned(),
+            (Some(_), _) | (None, None) => self.name.clone(),
         }
     }
 
@@ -112,29 +108,18 @@ impl Image {
 }
 
 /// Whether two repository names are one image: Docker Hub has several spellings of each.
-// To be replaced by `image::Repository` once both are on one branch.
+///
+/// A name that is no repository, such as a template's placeholder, is only equal to itself.
 pub(super) fn same_image(first: &str, second: &str) -> bool {
-    normal_name(first) == normal_name(second)
-}
-
-fn normal_name(name: &str) -> (&str, String) {
-    let (registry, path) = match registry(name) {
-        Some(("index.docker.io" | "registry-1.docker.io", path)) => (DOCKER_HUB, path),
-        Some((registry, path)) => (registry, path),
-        None => (DOCKER_HUB, name),
+    let same = |first: &Repository| {
+        second
+            .parse()
+            .is_ok_and(|second: Repository| second == *first)
     };
-    if registry == DOCKER_HUB && !path.contains('/') {
-        return (registry, format!("library/{path}"));
-    }
-    (registry, path.to_owned())
+    first == second || first.parse().is_ok_and(|first| same(&first))
 }
 
-/// The registry of a name and what follows; a first part in lower case without `.` or `:` is
-/// no registry: `splitDockerDomain` of
-/// <https://github.com/distribution/reference/blob/main/normalize.go>
-fn registry(name: &str) -> Option<(&str, &str)> {
-    name.split_once('/').filter(|(host, _)| {
-        *host == "localhost"
-            || host.contains(|character: char| ".:".contains(character) || character.is_uppercase())
-    })
+/// The registry of a name and what follows; `None` where the name does not say its registry.
+fn split_registry(name: &str) -> Option<(&str, &str)> {
+    name.split_once('/').filter(|(first, _)| is_host(first))
 }

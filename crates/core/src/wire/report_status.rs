@@ -6,6 +6,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use crate::text::is_visible;
+
 /// The longest text of the server that is kept, in characters.
 const MAX_TEXT_CHARACTERS: usize = 512;
 
@@ -133,7 +135,7 @@ impl RemoteText {
         // Bounds the work before the text is looked at: a character is at most four bytes.
         let bytes = &bytes[..bytes.len().min(MAX_TEXT_CHARACTERS * 8)];
         let text = String::from_utf8_lossy(bytes);
-        let words = text.split(|it: char| it.is_whitespace() || is_unprintable(it));
+        let words = text.split(|it: char| it.is_whitespace() || !is_visible(it));
         let words = words.filter(|word| !word.is_empty()).map(without_userinfo);
         let joined = words.collect::<Vec<_>>().join(" ");
         match joined.char_indices().nth(MAX_TEXT_CHARACTERS) {
@@ -186,15 +188,6 @@ fn ref_name(bytes: &[u8]) -> Result<String, ReportStatusError> {
         Ok(name) if !name.is_empty() => Ok(name.to_owned()),
         _ => Err(ReportStatusError::RefName),
     }
-}
-
-/// Control characters, and those that reorder or hide the text around them in a terminal.
-fn is_unprintable(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        )
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::path::KeyPath;
+use crate::text::visible;
 
 /// A place in a file, as an editor shows it: both numbers start at 1, columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,18 +29,9 @@ impl Excerpt {
     /// from a file has no place in a condition or a log line.
     pub const MAX_CHARACTERS: usize = 120;
 
-    /// Keeps the beginning of `text`, without control characters.
+    /// Keeps the beginning of `text`, without characters that act on a terminal.
     pub fn new(text: &str) -> Self {
-        let mut kept: String = text
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(Self::MAX_CHARACTERS + 1)
-            .collect();
-        if let Some((end, _)) = kept.char_indices().nth(Self::MAX_CHARACTERS) {
-            kept.truncate(end);
-            kept.push('…');
-        }
-        Self(kept)
+        Self(visible(text, Self::MAX_CHARACTERS))
     }
 }
 
