@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use image_update_core::duration;
 use image_update_core::image::{Repository, Tag};
-use image_update_core::plan::{DigestRule, KustomizationTarget};
+use image_update_core::plan::{DigestRule, Format, Target};
 use image_update_core::policy::{Extract, Filter, Order, Pattern, Policy, Regexp, Strategy};
 use image_update_core::remote::{BranchName, RemoteUrl, RepoPath};
+use image_update_core::target::helm_values::ImageKeys;
 use image_update_core::target::kustomization;
 use image_update_core::version::Constraint;
+use image_update_core::yaml::KeyPath;
 
 use super::v1alpha1::{
-    CommitAuthor, DigestPolicy, GitWriteBack, ImageSpec, ImageUpdatePolicySpec, ImageWatchSpec,
-    SortOrder, StrategySpec, TagRules, TargetSpec,
+    CommitAuthor, DigestPolicy, GitWriteBack, HelmImage, ImageSpec, ImageUpdatePolicySpec,
+    ImageWatchSpec, SortOrder, StrategySpec, TagRules, TargetSpec,
 };
 
 /// The author of commits that name none.
@@ -103,6 +105,8 @@ pub struct ImageModel {
     pub digest: DigestRule,
     /// The name of its entry in a kustomization, if that is not its own.
     pub kustomize_name: Option<String>,
+    /// The keys that hold it in Helm values.
+    pub helm: Option<ImageKeys>,
 }
 
 /// Where the tags of an image come from.
@@ -131,7 +135,7 @@ pub struct GitModel {
     /// Plain HTTP and untrusted certificates are allowed.
     pub insecure: bool,
     /// The files.
-    pub targets: Vec<KustomizationTarget>,
+    pub targets: Vec<Target>,
     /// Author and committer.
     pub author: CommitAuthor,
 }
@@ -207,6 +211,10 @@ fn read_image(found: &mut Collector, field: &str, spec: &ImageSpec) -> Option<Im
         Some(_) | None => None,
     };
     let skip = found.each(&format!("{field}.skip"), &spec.skip, str::parse::<Tag>);
+    let helm = match &spec.helm {
+        Some(helm) => Some(read_helm(found, &format!("{field}.helm"), helm)?),
+        None => None,
+    };
     let strategy = strategy?;
     let digest = match (&strategy, spec.digest_policy) {
         // A tag that moves says nothing without its digest.
@@ -231,7 +239,30 @@ fn read_image(found: &mut Collector, field: &str, spec: &ImageSpec) -> Option<Im
             .kustomize
             .as_ref()
             .map(|kustomize| kustomize.name.clone()),
+        helm,
     })
+}
+
+fn read_helm(found: &mut Collector, field: &str, spec: &HelmImage) -> Option<ImageKeys> {
+    let mut key = |name: &str, text: &Option<String>| match text {
+        Some(text) => found
+            .parse(&format!("{field}.{name}"), text, str::parse::<KeyPath>)
+            .map(Some),
+        None => Some(None),
+    };
+    let (name, tag, spec) = (
+        key("name", &spec.name)?,
+        key("tag", &spec.tag)?,
+        key("spec", &spec.spec)?,
+    );
+    match (name, tag, spec) {
+        (name, Some(tag), None) => Some(ImageKeys::NameAndTag { name, tag }),
+        (None, None, Some(spec)) => Some(ImageKeys::Spec(spec)),
+        _ => {
+            found.add(field, "set either tag, perhaps with name, or spec");
+            None
+        }
+    }
 }
 
 fn read_strategy(found: &mut Collector, field: &str, spec: &StrategySpec) -> Option<Strategy> {
@@ -313,16 +344,12 @@ fn read_git(found: &mut Collector, field: &str, spec: &GitWriteBack) -> Option<G
         }
         None => None,
     };
-    let targets: Vec<KustomizationTarget> = spec
+    let targets: Vec<Target> = spec
         .targets
         .iter()
         .enumerate()
         .filter_map(|(index, target)| {
-            read_target(
-                found,
-                &format!("{field}.targets[{index}].kustomization.path"),
-                target,
-            )
+            read_target(found, &format!("{field}.targets[{index}]"), target)
         })
         .collect();
     let author = match &spec.commit {
@@ -345,32 +372,28 @@ fn read_git(found: &mut Collector, field: &str, spec: &GitWriteBack) -> Option<G
     })
 }
 
-/// The files that a kustomization's path may mean: itself if it is named like one, else the three
-/// names in that folder.
-fn read_target(
-    found: &mut Collector,
-    field: &str,
-    target: &TargetSpec,
-) -> Option<KustomizationTarget> {
-    let path = &target.kustomization.path;
-    let folder = path.trim_end_matches('/').trim_start_matches("./");
-    let name = folder.rsplit('/').next().unwrap_or_default();
-    let files: Vec<String> = if kustomization::FILE_NAMES.contains(&name) {
-        vec![folder.to_owned()]
-    } else if folder == "." || folder.is_empty() {
-        kustomization::FILE_NAMES
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    } else {
-        kustomization::FILE_NAMES
-            .iter()
-            .map(|name| format!("{folder}/{name}"))
-            .collect()
+fn read_target(found: &mut Collector, field: &str, spec: &TargetSpec) -> Option<Target> {
+    let (field, path, format, files) = match (&spec.kustomization, &spec.helm_values) {
+        (Some(target), None) => (
+            format!("{field}.kustomization.path"),
+            &target.path,
+            Format::Kustomization,
+            kustomization_files(relative(&target.path)),
+        ),
+        (None, Some(target)) => (
+            format!("{field}.helmValues.path"),
+            &target.path,
+            Format::HelmValues,
+            vec![relative(&target.path).to_owned()],
+        ),
+        (Some(_), Some(_)) | (None, None) => {
+            found.add(field, "set exactly one target: kustomization or helmValues");
+            return None;
+        }
     };
     if path.starts_with('/') {
         found.add(
-            field,
+            &field,
             &format!(
                 "{path:?} starts with a slash; paths start at the repository's root without one"
             ),
@@ -379,12 +402,34 @@ fn read_target(
     }
     let mut parsed = Vec::new();
     for file in &files {
-        parsed.push(found.parse(field, file, str::parse::<RepoPath>)?);
+        parsed.push(found.parse(&field, file, str::parse::<RepoPath>)?);
     }
-    Some(KustomizationTarget {
+    Some(Target {
         path: path.clone(),
         files: parsed,
+        format,
     })
+}
+
+/// A path without what says nothing at its ends.
+fn relative(path: &str) -> &str {
+    path.trim_end_matches('/').trim_start_matches("./")
+}
+
+/// The files that a kustomization's path may mean: itself if it is named like one, else the three
+/// names in that folder.
+fn kustomization_files(path: &str) -> Vec<String> {
+    let names = kustomization::FILE_NAMES.iter();
+    if names
+        .clone()
+        .any(|name| path.rsplit('/').next() == Some(name))
+    {
+        vec![path.to_owned()]
+    } else if path == "." || path.is_empty() {
+        names.map(ToString::to_string).collect()
+    } else {
+        names.map(|name| format!("{path}/{name}")).collect()
+    }
 }
 
 /// Collects problems, so that a user sees all of them at once.

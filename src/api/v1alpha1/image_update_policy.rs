@@ -57,6 +57,7 @@ use super::status::ImageUpdatePolicyStatus;
         json_path = ".metadata.creationTimestamp"
     )
 )]
+#[x_kube(validation = Rule::new("!self.writeBack.git.targets.exists(target, has(target.helmValues)) || self.images.all(image, has(image.helm))").message("a helmValues target needs helm on each image: set helm.tag, or helm.spec, to its key in the values"))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageUpdatePolicySpec {
     /// Stops the policy while `true`: nothing is compared or written. Default `false`.
@@ -132,6 +133,10 @@ pub struct ImageSpec {
     /// How the image stands in a kustomization. Unset: under its own name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kustomize: Option<KustomizeImage>,
+
+    /// How the image stands in Helm values. Needed on each image if a target is `helmValues`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm: Option<HelmImage>,
 }
 
 /// An ImageWatch of this namespace, or of another one that grants access.
@@ -275,6 +280,32 @@ pub struct KustomizeImage {
     pub name: String,
 }
 
+/// How an image stands in Helm values: as `tag`, perhaps with `name`, or as `spec`.
+///
+/// Keys are joined by dots; a dot inside a key is written `\\.`, an index of a list `[0]`.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.tag) != has(self.spec)").message("set exactly one of tag (the image's tag alone) and spec (the whole reference)"))]
+#[x_kube(validation = Rule::new("!has(self.name) || has(self.tag)").message("name goes with tag; spec holds the name already"))]
+#[serde(rename_all = "camelCase")]
+pub struct HelmImage {
+    /// The key of the repository. It is written only where another repository stands there.
+    /// Unset: never. Example: `image.repository`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub name: Option<String>,
+
+    /// The key of the tag, with the digest behind it where one is written. It is made if it is
+    /// missing. Example: `image.tag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub tag: Option<String>,
+
+    /// The key of the whole reference, `repository:tag[@digest]`. Example: `image`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub spec: Option<String>,
+}
+
 /// Where the chosen tags are written.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -325,12 +356,28 @@ pub struct CredentialsSpec {
     pub secret_ref: LocalObjectReference,
 }
 
-/// A file to write.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+/// A file to write: exactly one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.kustomization) != has(self.helmValues)").message("set exactly one target: kustomization or helmValues"))]
 #[serde(rename_all = "camelCase")]
 pub struct TargetSpec {
     /// The `images` of a kustomization.
-    pub kustomization: KustomizationTarget,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kustomization: Option<KustomizationTarget>,
+
+    /// Values of a Helm chart, at the keys that each image's `helm` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm_values: Option<HelmValuesTarget>,
+}
+
+/// Values of a Helm chart.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HelmValuesTarget {
+    /// The values file, from the repository's root. Example: `apps/shop/values.yaml`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
+    pub path: String,
 }
 
 /// The `images` of a kustomization.

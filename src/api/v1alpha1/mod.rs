@@ -15,9 +15,9 @@ mod status;
 pub use common::{LocalObjectReference, NamespaceSelector, SecretKeyReference};
 pub use image_update_policy::{
     AlphabeticalStrategy, CommitAuthor, CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy,
-    GitWriteBack, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec, KustomizationTarget,
-    KustomizeImage, NumericalStrategy, SemverStrategy, SortOrder, StrategySpec, TagExtract,
-    TagRules, TargetSpec, WatchReference, WriteBackSpec,
+    GitWriteBack, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec,
+    KustomizationTarget, KustomizeImage, NumericalStrategy, SemverStrategy, SortOrder,
+    StrategySpec, TagExtract, TagRules, TargetSpec, WatchReference, WriteBackSpec,
 };
 pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
 pub use reason::Reason;

@@ -98,6 +98,7 @@ fn inputs<'a>(
                 alias: &image.alias,
                 repository: &tags.repository,
                 kustomize_name: image.kustomize_name.as_deref(),
+                helm: image.helm.as_ref(),
                 policy: &image.policy,
                 digest: image.digest,
                 candidates: &tags.candidates,

@@ -4,18 +4,13 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use crate::api::v1alpha1::{ImageSpec, ImageUpdatePolicy};
-use crate::api::validate::PolicyModel;
+use crate::api::v1alpha1::{ImageSpec, ImageUpdatePolicy, TargetSpec};
 use crate::controller::context::GuardedPolicy;
 use crate::controller::error::Error;
 use crate::controller::status::names;
 
 /// Fails if an older policy writes a field that `policy` writes too.
-pub(super) fn check(
-    policy: &ImageUpdatePolicy,
-    model: &PolicyModel,
-    all: &[Arc<GuardedPolicy>],
-) -> Result<(), Error> {
+pub(super) fn check(policy: &ImageUpdatePolicy, all: &[Arc<GuardedPolicy>]) -> Result<(), Error> {
     for other in all.iter().filter_map(|other| other.0.as_ref().ok()) {
         let ours = &policy.spec.write_back.git;
         let theirs = &other.spec.write_back.git;
@@ -27,21 +22,17 @@ pub(super) fn check(
         {
             continue;
         }
-        for target in &theirs.targets {
-            let path = normalised(&target.kustomization.path);
-            if !model
-                .git
-                .targets
-                .iter()
-                .any(|mine| normalised(&mine.path) == path)
-            {
+        let targets = theirs.targets.iter().filter_map(target_path);
+        for (kind, path) in targets {
+            let is_ours = |target| target_path(target) == Some((kind, path));
+            if !ours.targets.iter().any(is_ours) {
                 continue;
             }
-            if let Some(image) = shared_name(&policy.spec.images, &other.spec.images) {
+            if let Some(field) = shared_field(kind, &policy.spec.images, &other.spec.images) {
                 return Err(Error::Conflict {
                     holder: describe(other, policy),
-                    image,
-                    path: target.kustomization.path.clone(),
+                    image: field,
+                    path: path.to_owned(),
                 });
             }
         }
@@ -64,21 +55,52 @@ fn describe(other: &ImageUpdatePolicy, policy: &ImageUpdatePolicy) -> String {
     }
 }
 
-fn normalised(path: &str) -> &str {
-    path.trim_end_matches('/').trim_start_matches("./")
+/// What a target is: it says which fields of the file an image takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Kustomization,
+    HelmValues,
 }
 
-/// A name of a kustomization's entry that both lists of images write.
-fn shared_name(ours: &[ImageSpec], theirs: &[ImageSpec]) -> Option<String> {
-    let name = |image: &ImageSpec| match (&image.kustomize, &image.image, &image.watch_ref) {
+/// The kind of a target and its path, in one spelling.
+fn target_path(target: &TargetSpec) -> Option<(Kind, &str)> {
+    let (kind, path) = match (&target.kustomization, &target.helm_values) {
+        (Some(target), None) => (Kind::Kustomization, &target.path),
+        (None, Some(target)) => (Kind::HelmValues, &target.path),
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let path = path.trim_end_matches('/').trim_start_matches("./");
+    Some((kind, path))
+}
+
+/// A field of such a file that both lists of images write.
+fn shared_field(kind: Kind, ours: &[ImageSpec], theirs: &[ImageSpec]) -> Option<String> {
+    let fields = |image: &ImageSpec| match kind {
+        Kind::Kustomization => entry_name(image).into_iter().collect(),
+        Kind::HelmValues => keys(image),
+    };
+    let theirs: Vec<String> = theirs.iter().flat_map(fields).collect();
+    ours.iter()
+        .flat_map(fields)
+        .find(|field| theirs.contains(field))
+}
+
+/// The name of the image's entry in a kustomization.
+fn entry_name(image: &ImageSpec) -> Option<String> {
+    match (&image.kustomize, &image.image, &image.watch_ref) {
         (Some(kustomize), _, _) => Some(kustomize.name.clone()),
         (None, Some(image), _) => Some(image.clone()),
         // The same watch is the same image; watches of other names are told apart by theirs.
         (None, None, Some(watch)) => Some(format!("watch {}", watch.name)),
         (None, None, None) => None,
-    };
-    let theirs: Vec<String> = theirs.iter().filter_map(name).collect();
-    ours.iter()
-        .filter_map(name)
-        .find(|name| theirs.contains(name))
+    }
+}
+
+/// The keys of Helm values that the image takes.
+fn keys(image: &ImageSpec) -> Vec<String> {
+    let helm = image.helm.iter();
+    helm.flat_map(|helm| [&helm.name, &helm.tag, &helm.spec])
+        .flatten()
+        .cloned()
+        .collect()
 }

@@ -154,7 +154,9 @@ fn refused(why: &policy::Reason) -> (ImageState, Reason) {
 fn broken(problem: &TargetProblem) -> Reason {
     match problem {
         TargetProblem::NotFound { .. } => Reason::TargetNotFound,
-        TargetProblem::Ambiguous { .. } | TargetProblem::Edit { .. } => Reason::InvalidTarget,
+        TargetProblem::Ambiguous { .. }
+        | TargetProblem::Edit { .. }
+        | TargetProblem::Key { .. } => Reason::InvalidTarget,
     }
 }
 

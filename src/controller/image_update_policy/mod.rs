@@ -111,7 +111,7 @@ async fn run(
             host: model.git.url.host().to_owned(),
         });
     }
-    conflict::check(policy, &model, &context.policies.state())?;
+    conflict::check(policy, &context.policies.state())?;
 
     let images = gather::images(policy, &model, context).await;
     if images.iter().all(|image| image.tags.is_err()) {

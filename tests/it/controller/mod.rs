@@ -5,3 +5,4 @@ mod crash;
 mod main_job;
 mod sharing;
 mod strategies;
+mod targets;

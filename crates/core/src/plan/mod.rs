@@ -4,13 +4,18 @@
 //! updated tree yields an empty plan. Images and targets are independent of each other: one that
 //! can't be decided does not keep the others from being written.
 
+mod format;
+mod target;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::{Candidate, Digest, Repository, Tag};
 use crate::policy::{Decision, Policy, Reason, select};
 use crate::remote::RepoPath;
 use crate::target::EditError;
-use crate::target::kustomization::{self, Entry, ImageEdit};
+use crate::target::helm_values::ImageKeys;
+use format::{Current, Edits, FormatError};
+pub use target::{Format, Target};
 
 /// The files that a plan looks at: `None` where there is no such file.
 pub type Files<'a> = BTreeMap<RepoPath, Option<&'a [u8]>>;
@@ -24,6 +29,8 @@ pub struct ImageInput<'a> {
     pub repository: &'a Repository,
     /// The name under which a kustomization knows it, if that is another one.
     pub kustomize_name: Option<&'a str>,
+    /// The keys that hold it in a chart's values, if the policy says so.
+    pub helm: Option<&'a ImageKeys>,
     /// How its tag is chosen.
     pub policy: &'a Policy,
     /// Whether its digest is written.
@@ -41,15 +48,6 @@ pub enum DigestRule {
     IfNotPresent,
     /// Looked up each time.
     Always,
-}
-
-/// Where a kustomization stands: the files it may be, in the order they are tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KustomizationTarget {
-    /// The folder or file as the user wrote it, for messages.
-    pub path: String,
-    /// The files it may be.
-    pub files: Vec<RepoPath>,
 }
 
 /// What a policy wants of its target files.
@@ -124,22 +122,26 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetProblem {
     /// None of the files is there.
-    #[error("{path} holds no kustomization: looked for {}", .tried.join(", "))]
+    #[error("{path} holds no {}: looked for {}", .format.noun(), .tried.join(", "))]
     NotFound {
         /// The target's path.
         path: String,
+        /// What was looked for.
+        format: Format,
         /// The files looked for.
         tried: Vec<String>,
     },
     /// Several of the files are there; kustomize itself refuses such a folder.
-    #[error("{path} holds more than one kustomization: {}; remove all but one", .found.join(", "))]
+    #[error("{path} holds more than one {}: {}; remove all but one", .format.noun(), .found.join(", "))]
     Ambiguous {
         /// The target's path.
         path: String,
+        /// What was looked for.
+        format: Format,
         /// The files found.
         found: Vec<String>,
     },
-    /// The file can't be read as a kustomization, or can't be edited safely.
+    /// The file can't be read as what it should be, or can't be edited safely.
     #[error("{file} was left as it is: {problem}")]
     Edit {
         /// The file.
@@ -147,6 +149,22 @@ pub enum TargetProblem {
         /// What is wrong with it.
         problem: EditError,
     },
+    /// The policy does not say how the image stands in the file.
+    #[error("{file}: {problem}")]
+    Key {
+        /// The file.
+        file: String,
+        /// What is missing.
+        problem: ImageKeyError,
+    },
+}
+
+/// What an image of a policy lacks for a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageKeyError {
+    /// A values file can hold an image anywhere.
+    #[error("the image has no `helm`; set helm.tag, or helm.spec, to its key in the values")]
+    NoHelm,
 }
 
 /// Decides what should stand in the `targets` and how the `files` must change for that.
@@ -155,7 +173,7 @@ pub enum TargetProblem {
 /// needed and not there is asked for in [`Plan::missing_digests`], and its image waits.
 pub fn decide(
     images: &[ImageInput<'_>],
-    targets: &[KustomizationTarget],
+    targets: &[Target],
     files: &Files<'_>,
     digests: &BTreeMap<(String, Tag), Digest>,
 ) -> Plan {
@@ -165,7 +183,7 @@ pub fn decide(
         missing_digests: BTreeSet::new(),
     };
     for target in targets {
-        match locate(target, files) {
+        match target::locate(target, files) {
             Ok((path, content)) => place_all(images, target, path, content, digests, &mut plan),
             Err(problem) => {
                 plan.placements
@@ -176,61 +194,37 @@ pub fn decide(
     plan
 }
 
-fn locate<'f>(
-    target: &KustomizationTarget,
-    files: &Files<'f>,
-) -> Result<(RepoPath, &'f [u8]), TargetProblem> {
-    let found: Vec<_> = target
-        .files
-        .iter()
-        .filter_map(|path| {
-            files
-                .get(path)
-                .copied()
-                .flatten()
-                .map(|content| (path, content))
-        })
-        .collect();
-    match found.as_slice() {
-        [(path, content)] => Ok(((*path).clone(), content)),
-        [] => Err(TargetProblem::NotFound {
-            path: target.path.clone(),
-            tried: target.files.iter().map(ToString::to_string).collect(),
-        }),
-        several => Err(TargetProblem::Ambiguous {
-            path: target.path.clone(),
-            found: several.iter().map(|(path, _)| path.to_string()).collect(),
-        }),
-    }
-}
-
 /// Decides every image of one file, then edits the file once.
 fn place_all(
     images: &[ImageInput<'_>],
-    target: &KustomizationTarget,
+    target: &Target,
     path: RepoPath,
     content: &[u8],
     digests: &BTreeMap<(String, Tag), Digest>,
     plan: &mut Plan,
 ) {
-    let mut edits = Vec::new();
-    let mut placements = Vec::new();
-    for image in images {
-        let placement = match kustomization::read(content, name_in_target(image)) {
-            Ok(entry) => place(image, target, entry.as_ref(), digests, plan, &mut edits),
-            Err(problem) => broken(image, target, &edit_problem(&path, problem)),
-        };
-        placements.push(placement);
-    }
+    let file = File {
+        target,
+        path: &path,
+        content,
+    };
+    let mut edits = Edits::none(target.format);
+    let mut placements: Vec<Placement> = images
+        .iter()
+        .map(|image| {
+            file.place(image, digests, plan, &mut edits)
+                .unwrap_or_else(|problem| broken(image, target, &problem))
+        })
+        .collect();
     // Two targets may name one file: the second one's edits go on top of the first one's.
     let base = plan.files.get(&path).map_or(content, Vec::as_slice);
-    match kustomization::edit(base, &edits) {
+    match edits.apply(base) {
         Ok(Some(edited)) => {
             plan.files.insert(path, edited);
         }
         Ok(None) => {}
         Err(problem) => {
-            let problem = edit_problem(&path, problem);
+            let problem = file.problem(FormatError::Edit(problem));
             for placement in &mut placements {
                 if matches!(placement.state, State::Change(_)) {
                     placement.state = State::Broken(problem.clone());
@@ -241,103 +235,110 @@ fn place_all(
     plan.placements.append(&mut placements);
 }
 
-fn place(
-    image: &ImageInput<'_>,
-    target: &KustomizationTarget,
-    entry: Option<&Entry>,
-    digests: &BTreeMap<(String, Tag), Digest>,
-    plan: &mut Plan,
-    edits: &mut Vec<ImageEdit>,
-) -> Placement {
-    let current_tag = entry.and_then(|entry| entry.new_tag.as_deref());
-    let current_digest = entry.and_then(|entry| entry.digest.as_deref());
-    let decision = select(image.policy, current_tag, image.candidates);
-    let mut placement = Placement {
-        alias: image.alias.to_owned(),
-        target: target.path.clone(),
-        current: current_tag.or(current_digest).map(ToOwned::to_owned),
-        decision: None,
-        digest: None,
-        state: State::UpToDate,
-    };
-    let Some(tag) = decision.selected.clone() else {
-        placement.state = State::Refused(decision.reason.clone());
+/// The file of a target.
+struct File<'a> {
+    target: &'a Target,
+    path: &'a RepoPath,
+    content: &'a [u8],
+}
+
+impl File<'_> {
+    /// Decides one image and adds the edits that it needs.
+    fn place(
+        &self,
+        image: &ImageInput<'_>,
+        digests: &BTreeMap<(String, Tag), Digest>,
+        plan: &mut Plan,
+        edits: &mut Edits,
+    ) -> Result<Placement, TargetProblem> {
+        let format = self.target.format;
+        let current =
+            format::read(format, self.content, image).map_err(|problem| self.problem(problem))?;
+        let decision = select(image.policy, current.tag.as_deref(), image.candidates);
+        let mut placement = Placement {
+            alias: image.alias.to_owned(),
+            target: self.target.path.clone(),
+            current: current.tag.clone().or_else(|| current.digest.clone()),
+            decision: None,
+            digest: None,
+            state: State::UpToDate,
+        };
+        let Some(tag) = decision.selected.clone() else {
+            placement.state = State::Refused(decision.reason.clone());
+            placement.decision = Some(decision);
+            return Ok(placement);
+        };
         placement.decision = Some(decision);
-        return placement;
-    };
-    placement.decision = Some(decision);
-    let kept = current_digest.filter(|_| current_tag == Some(tag.as_str()));
-    let digest = match (image.digest, kept) {
-        (DigestRule::Never, _) => None,
-        (DigestRule::IfNotPresent, Some(kept)) => kept.parse().ok(),
-        (DigestRule::IfNotPresent, None) | (DigestRule::Always, _) => {
-            let key = (image.alias.to_owned(), tag.clone());
-            if let Some(digest) = digests.get(&key) {
-                Some(digest.clone())
-            } else {
-                plan.missing_digests.insert(key);
+        match wanted_digest(image, &current, &tag, digests) {
+            WantedDigest::Known(digest) => placement.digest = digest,
+            WantedDigest::Missing => {
+                plan.missing_digests.insert((image.alias.to_owned(), tag));
                 placement.state = State::AwaitingDigest;
-                return placement;
+                return Ok(placement);
             }
         }
-    };
-    placement.digest.clone_from(&digest);
-    let edit = ImageEdit {
-        name: name_in_target(image).to_owned(),
-        new_name: new_name(image, entry),
-        new_tag: Some(tag.to_string()),
-        digest: digest.as_ref().map(ToString::to_string),
-    };
-    if differs(entry, &edit) {
-        placement.state = State::Change(Change {
-            image: edit.name.clone(),
-            old: placement.current.clone(),
-            new: match &edit.digest {
-                Some(digest) => format!("{tag}@{digest}"),
-                None => tag.to_string(),
-            },
-        });
-        edits.push(edit);
+        let digest = placement.digest.as_ref();
+        let wanted = format::edits(format, self.content, image, &tag, digest)
+            .map_err(|problem| self.problem(problem))?;
+        let differs = wanted
+            .apply(self.content)
+            .map_err(|problem| self.problem(FormatError::Edit(problem)))?
+            .is_some();
+        if differs {
+            placement.state = State::Change(Change {
+                image: current.name,
+                old: placement.current.clone(),
+                new: match digest {
+                    Some(digest) => format!("{tag}@{digest}"),
+                    None => tag.to_string(),
+                },
+            });
+            edits.extend(wanted);
+        }
+        Ok(placement)
     }
-    placement
-}
 
-/// The name of the image's entry: what the manifests call it.
-fn name_in_target<'a>(image: &'a ImageInput<'_>) -> &'a str {
-    image
-        .kustomize_name
-        .unwrap_or_else(|| image.repository.familiar())
-}
-
-/// `newName` is written only where the entry does not lead to the image already.
-fn new_name(image: &ImageInput<'_>, entry: Option<&Entry>) -> Option<String> {
-    let name = name_in_target(image);
-    let written = entry
-        .and_then(|entry| entry.new_name.as_deref())
-        .unwrap_or(name);
-    let leads_there = written
-        .parse::<Repository>()
-        .is_ok_and(|written| written == *image.repository);
-    (!leads_there).then(|| image.repository.familiar().to_owned())
-}
-
-fn differs(entry: Option<&Entry>, edit: &ImageEdit) -> bool {
-    let Some(entry) = entry else { return true };
-    edit.new_name.is_some() || entry.new_tag != edit.new_tag || entry.digest != edit.digest
-}
-
-fn edit_problem(path: &RepoPath, problem: EditError) -> TargetProblem {
-    TargetProblem::Edit {
-        file: path.to_string(),
-        problem,
+    fn problem(&self, problem: FormatError) -> TargetProblem {
+        let file = self.path.to_string();
+        match problem {
+            FormatError::Edit(problem) => TargetProblem::Edit { file, problem },
+            FormatError::Key(problem) => TargetProblem::Key { file, problem },
+        }
     }
 }
 
-fn broken(
+/// The digest to write.
+enum WantedDigest {
+    /// Known, or none is wanted.
+    Known(Option<Digest>),
+    /// Wanted, and to be looked up.
+    Missing,
+}
+
+fn wanted_digest(
     image: &ImageInput<'_>,
-    target: &KustomizationTarget,
-    problem: &TargetProblem,
-) -> Placement {
+    current: &Current,
+    tag: &Tag,
+    digests: &BTreeMap<(String, Tag), Digest>,
+) -> WantedDigest {
+    let kept = current
+        .digest
+        .as_deref()
+        .filter(|_| current.tag.as_deref() == Some(tag.as_str()))
+        .and_then(|kept| kept.parse().ok());
+    match (image.digest, kept) {
+        (DigestRule::Never, _) => WantedDigest::Known(None),
+        (DigestRule::IfNotPresent, Some(kept)) => WantedDigest::Known(Some(kept)),
+        (DigestRule::IfNotPresent, None) | (DigestRule::Always, _) => {
+            match digests.get(&(image.alias.to_owned(), tag.clone())) {
+                Some(digest) => WantedDigest::Known(Some(digest.clone())),
+                None => WantedDigest::Missing,
+            }
+        }
+    }
+}
+
+fn broken(image: &ImageInput<'_>, target: &Target, problem: &TargetProblem) -> Placement {
     Placement {
         alias: image.alias.to_owned(),
         target: target.path.clone(),
@@ -347,3 +348,6 @@ fn broken(
         state: State::Broken(problem.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;
