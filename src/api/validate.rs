@@ -408,6 +408,7 @@ fn read_target(found: &mut Collector, field: &str, spec: &TargetSpec) -> Option<
         path: path.clone(),
         files: parsed,
         format,
+        application: None,
     })
 }
 

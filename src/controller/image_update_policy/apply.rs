@@ -99,6 +99,8 @@ fn inputs<'a>(
                 repository: &tags.repository,
                 kustomize_name: image.kustomize_name.as_deref(),
                 helm: image.helm.as_ref(),
+                plugin: None,
+                only_live: false,
                 policy: &image.policy,
                 digest: image.digest,
                 candidates: &tags.candidates,

@@ -9,13 +9,14 @@ mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::image::{Candidate, Digest, Repository, Tag};
+use crate::argocd::live_image;
+use crate::image::{Candidate, Digest, Reference, Repository, Tag};
 use crate::policy::{Decision, Policy, Reason, select};
 use crate::remote::RepoPath;
 use crate::target::EditError;
 use crate::target::helm_values::ImageKeys;
 use format::{Current, Edits, FormatError};
-pub use target::{Format, Target};
+pub use target::{Format, Overrides, Target};
 
 /// The files that a plan looks at: `None` where there is no such file.
 pub type Files<'a> = BTreeMap<RepoPath, Option<&'a [u8]>>;
@@ -31,12 +32,30 @@ pub struct ImageInput<'a> {
     pub kustomize_name: Option<&'a str>,
     /// The keys that hold it in a chart's values, if the policy says so.
     pub helm: Option<&'a ImageKeys>,
+    /// The variables that hold it for a plugin, if the policy says so.
+    pub plugin: Option<&'a PluginVariables>,
+    /// Whether it is written only where the Application runs it.
+    pub only_live: bool,
     /// How its tag is chosen.
     pub policy: &'a Policy,
     /// Whether its digest is written.
     pub digest: DigestRule,
     /// The tags to choose from.
     pub candidates: &'a [Candidate],
+}
+
+/// The variables of a config management plugin that hold one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PluginVariables {
+    /// The repository and the tag apart.
+    NameAndTag {
+        /// The variable of the repository, if there is one.
+        name: Option<String>,
+        /// The variable of `tag[@digest]`.
+        tag: String,
+    },
+    /// The whole reference in one variable.
+    Spec(String),
 }
 
 /// Whether a digest is written beside the tag.
@@ -68,9 +87,11 @@ impl Plan {
             .iter()
             .filter_map(|placement| match &placement.state {
                 State::Change(change) => Some((placement, change)),
-                State::UpToDate | State::Refused(_) | State::AwaitingDigest | State::Broken(_) => {
-                    None
-                }
+                State::UpToDate
+                | State::NotLive
+                | State::Refused(_)
+                | State::AwaitingDigest
+                | State::Broken(_) => None,
             })
     }
 }
@@ -82,6 +103,8 @@ pub struct Placement {
     pub alias: String,
     /// The target's path as the user wrote it.
     pub target: String,
+    /// The Application, as `namespace/name`.
+    pub application: Option<String>,
     /// The tag or digest that the target says now.
     pub current: Option<String>,
     /// The tag that should run, and why; `None` if the target can't be read.
@@ -97,6 +120,8 @@ pub struct Placement {
 pub enum State {
     /// The target says what was selected.
     UpToDate,
+    /// The Application does not run the image, and the policy asks for that.
+    NotLive,
     /// The target will say something else.
     Change(Change),
     /// Nothing was selected.
@@ -165,6 +190,9 @@ pub enum ImageKeyError {
     /// A values file can hold an image anywhere.
     #[error("the image has no `helm`; set helm.tag, or helm.spec, to its key in the values")]
     NoHelm,
+    /// So can the environment of a plugin.
+    #[error("the image has no `plugin`; set plugin.tag, or plugin.spec, to a variable's name")]
+    NoPlugin,
 }
 
 /// Decides what should stand in the `targets` and how the `files` must change for that.
@@ -209,13 +237,20 @@ fn place_all(
         content,
     };
     let mut edits = Edits::none(target.format);
+    let mut beside = Edits::none(target.format);
     let mut placements: Vec<Placement> = images
         .iter()
         .map(|image| {
-            file.place(image, digests, plan, &mut edits)
+            file.place(image, digests, plan, &mut edits, &mut beside)
                 .unwrap_or_else(|problem| broken(image, target, &problem))
         })
         .collect();
+    if placements
+        .iter()
+        .any(|it| matches!(it.state, State::Change(_)))
+    {
+        edits.extend(beside);
+    }
     // Two targets may name one file: the second one's edits go on top of the first one's.
     let base = plan.files.get(&path).map_or(content, Vec::as_slice);
     match edits.apply(base) {
@@ -243,26 +278,43 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    /// Decides one image and adds the edits that it needs.
+    /// Decides one image and adds the edits that it needs to `edits`; to `beside` those that are
+    /// written along with others only.
     fn place(
         &self,
         image: &ImageInput<'_>,
         digests: &BTreeMap<(String, Tag), Digest>,
         plan: &mut Plan,
         edits: &mut Edits,
+        beside: &mut Edits,
     ) -> Result<Placement, TargetProblem> {
         let format = self.target.format;
-        let current =
+        let mut current =
             format::read(format, self.content, image).map_err(|problem| self.problem(problem))?;
+        let live = self.live(image);
+        // Where nothing is overridden, what runs is current.
+        let is_implied = matches!(format, Format::ArgocdSource(_))
+            && current.tag.is_none()
+            && current.digest.is_none()
+            && live.is_some();
+        if is_implied && let Some(live) = &live {
+            current.tag = live.tag.as_ref().map(ToString::to_string);
+            current.digest = live.digest.as_ref().map(ToString::to_string);
+        }
         let decision = select(image.policy, current.tag.as_deref(), image.candidates);
         let mut placement = Placement {
             alias: image.alias.to_owned(),
             target: self.target.path.clone(),
+            application: self.target.application_name(),
             current: current.tag.clone().or_else(|| current.digest.clone()),
             decision: None,
             digest: None,
             state: State::UpToDate,
         };
+        if image.only_live && self.target.application.is_some() && live.is_none() {
+            placement.state = State::NotLive;
+            return Ok(placement);
+        }
         let Some(tag) = decision.selected.clone() else {
             placement.state = State::Refused(decision.reason.clone());
             placement.decision = Some(decision);
@@ -284,7 +336,9 @@ impl File<'_> {
             .apply(self.content)
             .map_err(|problem| self.problem(FormatError::Edit(problem)))?
             .is_some();
-        if differs {
+        if differs && is_implied && current.says(&tag, digest) {
+            beside.extend(wanted);
+        } else if differs {
             placement.state = State::Change(Change {
                 image: current.name,
                 old: placement.current.clone(),
@@ -296,6 +350,12 @@ impl File<'_> {
             edits.extend(wanted);
         }
         Ok(placement)
+    }
+
+    /// The image as the Application runs it.
+    fn live(&self, image: &ImageInput<'_>) -> Option<Reference> {
+        let application = self.target.application.as_ref()?;
+        live_image(application, image.repository)
     }
 
     fn problem(&self, problem: FormatError) -> TargetProblem {
@@ -342,6 +402,7 @@ fn broken(image: &ImageInput<'_>, target: &Target, problem: &TargetProblem) -> P
     Placement {
         alias: image.alias.to_owned(),
         target: target.path.clone(),
+        application: target.application_name(),
         current: None,
         decision: None,
         digest: None,

@@ -1,6 +1,9 @@
 //! The files of a policy: which they may be, and which of them is there.
 
+use std::sync::Arc;
+
 use super::{Files, TargetProblem};
+use crate::argocd::{Application, SourceType};
 use crate::remote::RepoPath;
 
 /// One target of a policy: the files it may be, in the order they are tried, and what they are.
@@ -12,6 +15,16 @@ pub struct Target {
     pub files: Vec<RepoPath>,
     /// What the file is.
     pub format: Format,
+    /// The Application whose file it is, if it is one's.
+    pub application: Option<Arc<Application>>,
+}
+
+impl Target {
+    /// The Application, as `namespace/name`.
+    pub fn application_name(&self) -> Option<String> {
+        let application = self.application.as_ref()?;
+        Some(format!("{}/{}", application.namespace, application.name))
+    }
 }
 
 /// What a target's file is, and so where images stand in it.
@@ -21,6 +34,32 @@ pub enum Format {
     Kustomization,
     /// Keys of a Helm chart's values.
     HelmValues,
+    /// Overrides of an Application's source: `.argocd-source-<name>.yaml`, or the same fields of
+    /// the Application itself. The file is made if it is missing.
+    ArgocdSource(Overrides),
+}
+
+/// What an Application's overrides are about: it depends on what renders the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Overrides {
+    /// `helm.parameters`.
+    HelmParameters,
+    /// `kustomize.images`.
+    KustomizeImages,
+    /// `plugin.env`.
+    PluginEnvironment,
+}
+
+impl Overrides {
+    /// The overrides that a source of this type takes; none for plain manifests.
+    pub fn of(source_type: SourceType) -> Option<Self> {
+        match source_type {
+            SourceType::Helm => Some(Self::HelmParameters),
+            SourceType::Kustomize => Some(Self::KustomizeImages),
+            SourceType::Plugin => Some(Self::PluginEnvironment),
+            SourceType::Directory => None,
+        }
+    }
 }
 
 impl Format {
@@ -29,6 +68,7 @@ impl Format {
         match self {
             Self::Kustomization => "kustomization",
             Self::HelmValues => "values file",
+            Self::ArgocdSource(_) => "override file",
         }
     }
 }
@@ -46,6 +86,9 @@ pub(super) fn locate<'f>(
         .collect();
     match found.as_slice() {
         [(path, content)] => Ok(((*path).clone(), content)),
+        [] if matches!(target.format, Format::ArgocdSource(_)) && !target.files.is_empty() => {
+            Ok((target.files[0].clone(), b""))
+        }
         [] => Err(TargetProblem::NotFound {
             path: target.path.clone(),
             format: target.format,
