@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that the servers' support code is linked once.
 
 mod controller;
+mod demo;
 mod differential;
 mod generated;
 mod git;
