@@ -31,7 +31,7 @@ pub(crate) struct Stage {
     server: ApiServer,
     registry: Registry,
     git: GitServer,
-    operator: Option<Child>,
+    pub(crate) operator: Option<Child>,
 }
 
 impl Stage {
