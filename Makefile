@@ -74,9 +74,11 @@ golden: stack ## write the expected output of the golden tests anew, and show wh
 	git --no-pager diff --stat
 
 .PHONY: demo
-demo: stack ## see one update from a pushed image to a commit
+demo: stack ## see one update from a pushed image to a commit; KEEP=1 stays up
 	$(need_rust)
-	cargo run --locked --quiet --example demo
+	$(need_git)
+	cargo build --locked --bin image-update-operator --example demo
+	cargo run --locked --quiet --example demo -- $(if $(KEEP),--keep)
 
 .PHONY: run
 run: ## run the operator with ARGS

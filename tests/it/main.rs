@@ -1,10 +1,13 @@
 //! The integration tests: one binary, so that the servers' support code is linked once.
 
 mod controller;
+mod demo;
 mod differential;
 mod generated;
 mod git;
+mod readme;
 mod registry;
 mod samples;
 mod stack;
+mod tidy;
 mod world;

@@ -159,7 +159,7 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
     if report.is_news && !report.is_ready {
         warn!(
             reason = report.reason.as_str(),
-            message = report.message,
+            ready.message = report.message,
             "The policy is not ready"
         );
     }

@@ -220,6 +220,16 @@ impl GitServer {
             .collect()
     }
 
+    /// A commit with its message and its changes, for people to look at.
+    pub fn diff(&self, name: &str, revision: &str) -> Result<String> {
+        let format = "--format=commit %H%nAuthor: %an <%ae>%n%n%w(0,4,4)%B";
+        text(run(
+            &self.repository(name),
+            &["show", "--no-color", "--patch", format, revision],
+            b"",
+        )?)
+    }
+
     /// How many commits a branch has.
     pub fn count_commits(&self, name: &str, branch: &str) -> Result<usize> {
         let count = text(run(
