@@ -24,6 +24,15 @@ pub struct RunConfig {
     )]
     pub allowed_hosts: Vec<String>,
 
+    /// The namespace of Argo CD: Applications of others have another name for their override file.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_ARGOCD_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = "argocd"
+    )]
+    pub argocd_namespace: String,
+
     /// How many objects of each kind are reconciled at once.
     #[arg(
         long,

@@ -10,6 +10,7 @@
 //! each other and never `api`. `docs/architecture.md` has the walk-through.
 
 pub mod api;
+pub mod argocd;
 pub mod cli;
 pub mod config;
 pub mod controller;

@@ -158,7 +158,7 @@ impl Stage {
         for _ in 0..600 {
             let status = api.get("podinfo").await.context("read the policy")?.status;
             let written = status.and_then(|status| status.last_write);
-            if written.is_some_and(|write| write.commit == commit) {
+            if written.is_some_and(|write| write.commit.as_ref() == Some(&commit)) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

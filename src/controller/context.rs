@@ -9,6 +9,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio_util::sync::CancellationToken;
 
+use super::applications::{Applications, Known};
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::status::{FIELD_MANAGER, StatusWriter};
@@ -16,6 +17,7 @@ use super::tags::{Scans, TagStore};
 use crate::api::v1alpha1::{
     ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, ImageWatchStatus,
 };
+use crate::api::validate;
 use crate::hosts::AllowedHosts;
 use crate::registry;
 use crate::write_back::git::Remotes;
@@ -40,6 +42,8 @@ pub(super) struct Context {
     pub(super) tags: TagStore,
     /// Where registries and remotes may be.
     pub(super) allowed_hosts: AllowedHosts,
+    /// The namespace of Argo CD.
+    pub(super) argocd_namespace: String,
     /// The time.
     pub(super) clock: Clock,
     /// Failures in a row.
@@ -50,6 +54,8 @@ pub(super) struct Context {
     pub(super) watch_statuses: StatusWriter<ImageWatchStatus>,
     /// Statuses of policies.
     pub(super) policy_statuses: StatusWriter<ImageUpdatePolicyStatus>,
+    /// The Applications of Argo CD.
+    pub(super) applications: Applications,
     /// All watches.
     pub(super) watches: Store<GuardedWatch>,
     /// All policies.
@@ -70,6 +76,7 @@ impl Context {
     pub(super) fn new(
         kube: Client,
         allowed_hosts: AllowedHosts,
+        argocd_namespace: String,
         watches: Store<GuardedWatch>,
         policies: Store<GuardedPolicy>,
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
@@ -81,11 +88,13 @@ impl Context {
             scans: Scans::new(clock),
             tags: TagStore::default(),
             allowed_hosts,
+            argocd_namespace,
             clock,
             backoff: Backoff::default(),
             recorder: Recorder::new(kube.clone(), Reporter::from(FIELD_MANAGER)),
             watch_statuses: StatusWriter::new::<ImageWatch>(kube.clone()),
             policy_statuses: StatusWriter::new::<ImageUpdatePolicy>(kube.clone()),
+            applications: Applications::default(),
             watches,
             policies,
             policy_trigger,
@@ -100,6 +109,7 @@ impl Context {
     pub(super) async fn stores_are_filled(&self) {
         self.watches_are_known.cancelled().await;
         self.policies_are_known.cancelled().await;
+        self.applications.are_known.cancelled().await;
     }
 
     /// Forgets a watch that was deleted, and tells the policies that refer to it.
@@ -115,6 +125,26 @@ impl Context {
     pub(super) fn forget_policy(&self, policy: &ObjectMeta) {
         self.policy_statuses.forget(policy);
         self.backoff.forget(policy);
+    }
+
+    /// Asks for every policy that selects one of these Applications to be reconciled now.
+    pub(super) fn trigger_policies_that_select(&self, applications: &[Arc<Known>]) {
+        for policy in self.policies.state() {
+            let Ok(readable) = policy.0.as_ref() else {
+                continue;
+            };
+            let selects = |known: &Arc<Known>| {
+                Some(&known.facts.namespace) == readable.metadata.namespace.as_ref()
+                    && validate::selects(&readable.spec, &known.facts.name, &known.labels)
+            };
+            if applications.iter().any(selects) {
+                // The receiver is gone only while the operator stops.
+                drop(
+                    self.policy_trigger
+                        .unbounded_send(ObjectRef::from_obj(&*policy)),
+                );
+            }
+        }
     }
 
     /// Asks for every policy that refers to the watch `name` of `namespace` to be reconciled now.

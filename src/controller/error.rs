@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use image_update_core::argocd::{PlaceError, SourceError};
+use image_update_core::remote::RepoPathError;
+
 use super::conditions::Health;
 use super::remote_errors::{git_disposition, git_reason, registry_disposition, registry_reason};
 use crate::api::v1alpha1::Reason;
 use crate::api::validate::Problems;
+use crate::argocd;
 use crate::git::error as git;
 use crate::registry;
 
@@ -95,6 +99,48 @@ pub(super) enum Error {
     #[error(transparent)]
     Git(git::Error),
 
+    /// The cluster has no Argo CD.
+    #[error(
+        "the cluster has no Argo CD Applications; install Argo CD, or leave spec.applications out"
+    )]
+    ApplicationsUnavailable,
+
+    /// The policy's selectors match nothing.
+    #[error("spec.applications selects no Application of this namespace; check names and labels")]
+    NoApplication,
+
+    /// An Application's source can't be written.
+    #[error("Application {application} can't be written: {problem}")]
+    ApplicationPlace {
+        /// `namespace/name`.
+        application: String,
+        /// Why.
+        problem: PlaceProblem,
+    },
+
+    /// The address or the branch of a source can't be used.
+    #[error("the source {address} of an Application can't be written: {problem}")]
+    SourceAddress {
+        /// The address, as the Application has it.
+        address: String,
+        /// Why.
+        problem: String,
+    },
+
+    /// A target's path can't be used.
+    #[error("the target {path:?} can't be used")]
+    TargetPath {
+        /// The path, as the policy has it.
+        path: String,
+        /// Why.
+        #[source]
+        problem: RepoPathError,
+    },
+
+    /// An Application could not be written; the error names it.
+    #[error(transparent)]
+    Application(argocd::error::Error),
+
     /// Another policy, the older one, writes the same field.
     #[error("{holder} writes {image} in {path} already; change or remove one of the two")]
     Conflict {
@@ -105,6 +151,26 @@ pub(super) enum Error {
         /// The target's path.
         path: String,
     },
+}
+
+/// Why an Application's source can't be written.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PlaceProblem {
+    /// No source is meant.
+    #[error(transparent)]
+    Source(SourceError),
+    /// It is not in git, or follows no branch.
+    #[error(transparent)]
+    Place(PlaceError),
+    /// The path can't be used.
+    #[error(transparent)]
+    Path(RepoPathError),
+    /// Argo CD has not said yet what the source is.
+    #[error("Argo CD has not said yet what its source is; set helm, kustomize or plugin on it")]
+    UnknownType,
+    /// Plain manifests have no overrides.
+    #[error("its source is plain manifests, which have no parameters to override")]
+    NoOverrides,
 }
 
 /// What is wrong with a Secret.
@@ -156,10 +222,17 @@ impl Error {
             | Self::HostNotAllowed { .. }
             | Self::AccessDenied { .. }
             | Self::Conflict { .. } => Disposition::Stall,
-            Self::WatchNotFound { .. } | Self::WatchNotReady { .. } => Disposition::Wait,
-            Self::ObjectNotFound { .. } | Self::ReadObject { .. } | Self::InvalidSecret { .. } => {
-                Disposition::Retry
-            }
+            Self::WatchNotFound { .. }
+            | Self::WatchNotReady { .. }
+            | Self::NoApplication
+            | Self::ApplicationPlace { .. }
+            | Self::SourceAddress { .. }
+            | Self::TargetPath { .. } => Disposition::Wait,
+            Self::ObjectNotFound { .. }
+            | Self::ReadObject { .. }
+            | Self::InvalidSecret { .. }
+            | Self::ApplicationsUnavailable
+            | Self::Application(_) => Disposition::Retry,
             Self::Registry(source) => registry_disposition(source),
             Self::Git(source) => git_disposition(source),
         }
@@ -168,10 +241,11 @@ impl Error {
     /// The reason of conditions, events and metrics.
     pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::InvalidSpec(_) | Self::InvalidAuthor(_) => Reason::InvalidSpec,
+            Self::InvalidSpec(_) | Self::InvalidAuthor(_) | Self::TargetPath { .. } => {
+                Reason::InvalidSpec
+            }
             Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
             Self::ObjectNotFound { .. } => Reason::SecretNotFound,
-            Self::ReadObject { .. } => Reason::ClusterAccessFailed,
             Self::InvalidSecret { .. } => Reason::InvalidSecret,
             Self::WatchNotFound { .. } => Reason::WatchNotFound,
             Self::AccessDenied { .. } => Reason::AccessDenied,
@@ -179,6 +253,11 @@ impl Error {
             Self::Registry(source) => registry_reason(source),
             Self::Git(source) => git_reason(source),
             Self::Conflict { .. } => Reason::Conflict,
+            Self::ApplicationsUnavailable => Reason::ApplicationsUnavailable,
+            Self::NoApplication => Reason::NoApplication,
+            Self::ApplicationPlace { .. } | Self::SourceAddress { .. } => Reason::InvalidSource,
+            Self::Application(argocd::error::Error::Conflict { .. }) => Reason::ApplicationConflict,
+            Self::ReadObject { .. } | Self::Application(_) => Reason::ClusterAccessFailed,
         }
     }
 

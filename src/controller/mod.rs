@@ -1,5 +1,6 @@
 //! Builds and supervises the controllers.
 
+mod applications;
 mod backoff;
 mod clock;
 mod conditions;

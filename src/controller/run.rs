@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use super::context::Context;
 use super::status::ReportError;
 use super::union::union;
-use super::{image_update_policy, image_watch};
+use super::{applications, image_update_policy, image_watch};
 use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
 use crate::config::RunConfig;
 use crate::hosts::AllowedHosts;
@@ -43,6 +43,7 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
     let context = Context::new(
         kube.clone(),
         allowed_hosts,
+        config.argocd_namespace.clone(),
         watches.clone(),
         policies.clone(),
         trigger,
@@ -81,6 +82,12 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
             )
             .for_each(async |result| log_failure(result)),
     );
+    tasks.spawn(applications::follow(
+        kube,
+        config.watch_namespaces.clone(),
+        context,
+        stop.clone(),
+    ));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         "The operator is running"

@@ -230,6 +230,31 @@ fn guide(reason: Reason) -> Guide {
             RETRIES,
             "The message has line and column. The file is left as it is.",
         ),
+        Reason::NoApplication => (
+            Policy,
+            WAITS,
+            "Check `applications`: names and labels of Applications of the policy's own namespace.",
+        ),
+        Reason::ApplicationsUnavailable => (
+            Policy,
+            RETRIES,
+            "Install Argo CD, or its CRDs, and let the operator list Applications.",
+        ),
+        Reason::InvalidSource => (
+            Policy,
+            WAITS,
+            "The message names the Application and the way out.",
+        ),
+        Reason::NotLive => (
+            Policy,
+            WAITS,
+            "Nothing, if the image is not deployed there. Set `onlyLive` to `false` to write it anyway.",
+        ),
+        Reason::ApplicationConflict => (
+            Policy,
+            RETRIES,
+            "It goes on by itself. If it stays, find out who writes the Application all the time.",
+        ),
         Reason::Conflict => (
             Policy,
             STALLS,

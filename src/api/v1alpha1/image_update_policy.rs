@@ -5,6 +5,8 @@
     reason = "KubeSchema repeats each type inside a function"
 )]
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,11 @@ use super::status::ImageUpdatePolicyStatus;
         name = "Images",
         type_ = "string",
         json_path = ".status.summary.images"
+    ),
+    printcolumn(
+        name = "Apps",
+        type_ = "string",
+        json_path = ".status.summary.applications"
     ),
     printcolumn(
         name = "Ready",
@@ -57,7 +64,9 @@ use super::status::ImageUpdatePolicyStatus;
         json_path = ".metadata.creationTimestamp"
     )
 )]
-#[x_kube(validation = Rule::new("!self.writeBack.git.targets.exists(target, has(target.helmValues)) || self.images.all(image, has(image.helm))").message("a helmValues target needs helm on each image: set helm.tag, or helm.spec, to its key in the values"))]
+#[x_kube(validation = Rule::new("has(self.applications) && self.applications.size() > 0 || has(self.writeBack.git) && has(self.writeBack.git.repository)").message("without applications, writeBack.git.repository has to be set"))]
+#[x_kube(validation = Rule::new("has(self.applications) && self.applications.size() > 0 || !has(self.writeBack.git) || !self.writeBack.git.targets.exists(target, has(target.argocdSource))").message("an argocdSource target needs applications: it is the override file of one"))]
+#[x_kube(validation = Rule::new("!has(self.writeBack.git) || !self.writeBack.git.targets.exists(target, has(target.helmValues)) || self.images.all(image, has(image.helm))").message("a helmValues target needs helm on each image: set helm.tag, or helm.spec, to its key in the values"))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageUpdatePolicySpec {
     /// Stops the policy while `true`: nothing is compared or written. Default `false`.
@@ -80,8 +89,63 @@ pub struct ImageUpdatePolicySpec {
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["alias"]))]
     pub images: Vec<ImageSpec>,
 
+    /// The Argo CD Applications whose sources are written. Unset: none; `writeBack.git` then names
+    /// repository and paths itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub applications: Vec<ApplicationSelector>,
+
     /// Where the chosen tags are written.
     pub write_back: WriteBackSpec,
+}
+
+/// Selects Applications of this policy's namespace.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.name) || has(self.selector)").message("set name (a glob), selector (labels), or both; name '*' selects all"))]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationSelector {
+    /// A glob of names. Unset: all that `selector` selects. Example: `shop-*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+
+    /// Labels that an Application must have. Unset: all that `name` selects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+
+    /// Which source of a multi-source Application. Unset: the one of the type that is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceReference>,
+}
+
+/// Labels, all of which an object must have.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelSelector {
+    /// The labels. Example: `{team: a}`.
+    #[schemars(extend("maxProperties" = 16))]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// A source of a multi-source Application: exactly one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("[has(self.name), has(self.index), has(self.ref)].filter(set, set).size() == 1").message("set exactly one of name, index and ref"))]
+#[serde(rename_all = "camelCase")]
+pub struct SourceReference {
+    /// The source's `name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+
+    /// Its place in `spec.sources`, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 99))]
+    pub index: Option<u32>,
+
+    /// The source's `ref`.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub reference: Option<String>,
 }
 
 /// One image and how its tag is chosen.
@@ -137,6 +201,15 @@ pub struct ImageSpec {
     /// How the image stands in Helm values. Needed on each image if a target is `helmValues`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm: Option<HelmImage>,
+
+    /// How the image stands in the environment of a config management plugin. Needed where an
+    /// Application's source is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<PluginImage>,
+
+    /// Writes the image only where the Application runs it. Default `false`.
+    #[serde(default)]
+    pub only_live: bool,
 }
 
 /// An ImageWatch of this namespace, or of another one that grants access.
@@ -306,26 +379,65 @@ pub struct HelmImage {
     pub spec: Option<String>,
 }
 
-/// Where the chosen tags are written.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+/// How an image stands in a plugin's environment: as `tag`, perhaps with `name`, or as `spec`.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.tag) != has(self.spec)").message("set exactly one of tag (the image's tag alone) and spec (the whole reference)"))]
+#[x_kube(validation = Rule::new("!has(self.name) || has(self.tag)").message("name goes with tag; spec holds the name already"))]
+#[serde(rename_all = "camelCase")]
+pub struct PluginImage {
+    /// The variable of the repository. Unset: none. Example: `IMAGE_NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+
+    /// The variable of the tag, with the digest behind it where one is written. Example:
+    /// `IMAGE_TAG`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub tag: Option<String>,
+
+    /// The variable of the whole reference, `repository:tag[@digest]`. Example: `IMAGE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub spec: Option<String>,
+}
+
+/// Where the chosen tags are written: exactly one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.git) != has(self.argocd)").message("set exactly one of git (a commit) and argocd (the Application's own parameters)"))]
 #[serde(rename_all = "camelCase")]
 pub struct WriteBackSpec {
     /// A commit in a git repository.
-    pub git: GitWriteBack,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitWriteBack>,
+
+    /// The parameters of the Application itself: Helm parameters, Kustomize images, or the
+    /// environment of a plugin, by the type of its source. Whoever owns the Application (an
+    /// ApplicationSet, another Application) may put them back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argocd: Option<ArgocdWriteBack>,
 }
+
+/// The parameters of the Application itself.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArgocdWriteBack {}
 
 /// A commit in a git repository.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("self.repository.startsWith('https://') || (has(self.insecure) && self.insecure)").message("a plain http:// repository needs insecure: true, because whoever is on the way can read the credential"))]
+#[x_kube(validation = Rule::new("!has(self.repository) || self.repository.startsWith('https://') || (has(self.insecure) && self.insecure)").message("a plain http:// repository needs insecure: true, because whoever is on the way can read the credential"))]
 #[serde(rename_all = "camelCase")]
 pub struct GitWriteBack {
     /// The repository's address over HTTPS, without credentials. Example:
-    /// `https://git.example.com/org/environments.git`.
+    /// `https://git.example.com/org/environments.git`. Unset: the repository of the Application's
+    /// source; without `applications` it has to be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new("self.matches('^https?://[^/@]+/.+')").message("repository is an https:// address without credentials, such as https://git.example.com/org/repository.git; credentials stand in credentials.secretRef"))]
-    pub repository: String,
+    pub repository: Option<String>,
 
-    /// The branch that is read and written. Unset: the remote's default branch. It must exist.
+    /// The branch that is read and written. Unset: the branch that the Application's source
+    /// follows, else the remote's default branch. It must exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 244))]
     pub branch: Option<String>,
@@ -358,7 +470,7 @@ pub struct CredentialsSpec {
 
 /// A file to write: exactly one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.kustomization) != has(self.helmValues)").message("set exactly one target: kustomization or helmValues"))]
+#[x_kube(validation = Rule::new("[has(self.kustomization), has(self.helmValues), has(self.argocdSource)].filter(set, set).size() == 1").message("set exactly one target: kustomization, helmValues or argocdSource"))]
 #[serde(rename_all = "camelCase")]
 pub struct TargetSpec {
     /// The `images` of a kustomization.
@@ -368,13 +480,33 @@ pub struct TargetSpec {
     /// Values of a Helm chart, at the keys that each image's `helm` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub helm_values: Option<HelmValuesTarget>,
+
+    /// The override file of an Application, which Argo CD reads beside its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argocd_source: Option<ArgocdSourceTarget>,
+}
+
+/// The override file of an Application. It is made if it is missing.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArgocdSourceTarget {
+    /// The file, relative to the Application's source; from the repository's root with a leading
+    /// `/`. Unset: `.argocd-source-<name>.yaml`, or `.argocd-source-<namespace>_<name>.yaml` for
+    /// an Application outside of Argo CD's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
+    pub path: Option<String>,
 }
 
 /// Values of a Helm chart.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HelmValuesTarget {
-    /// The values file, from the repository's root. Example: `apps/shop/values.yaml`.
+    /// The values file. With `applications` it is relative to the Application's source, and with a
+    /// leading `/` or without `applications` it starts at the repository's root; `$name/` is the
+    /// root of the repository of the source with that `ref`. Examples: `apps/shop/values.yaml`,
+    /// `$values/shop/values.yaml`.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
     pub path: String,
@@ -384,8 +516,10 @@ pub struct HelmValuesTarget {
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KustomizationTarget {
-    /// The folder of the kustomization, or the file itself, from the repository's root.
-    /// `.` is the root. Example: `overlays/prod`.
+    /// The folder of the kustomization, or the file itself. With `applications` it is relative to
+    /// the Application's source, and with a leading `/` or without `applications` it starts at
+    /// the repository's root. `.` is the folder itself; `$name/` is the root of the repository of
+    /// the source with that `ref`. Example: `overlays/prod`.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
     pub path: String,

@@ -14,16 +14,17 @@ mod status;
 
 pub use common::{LocalObjectReference, NamespaceSelector, SecretKeyReference};
 pub use image_update_policy::{
-    AlphabeticalStrategy, CommitAuthor, CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy,
-    GitWriteBack, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec,
-    KustomizationTarget, KustomizeImage, NumericalStrategy, SemverStrategy, SortOrder,
-    StrategySpec, TagExtract, TagRules, TargetSpec, WatchReference, WriteBackSpec,
+    AlphabeticalStrategy, ApplicationSelector, ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor,
+    CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy, GitWriteBack, HelmImage,
+    HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec, KustomizationTarget,
+    KustomizeImage, LabelSelector, NumericalStrategy, PluginImage, SemverStrategy, SortOrder,
+    SourceReference, StrategySpec, TagExtract, TagRules, TargetSpec, WatchReference, WriteBackSpec,
 };
 pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
 pub use reason::Reason;
 pub use status::{
-    ImageState, ImageStatus, ImageUpdatePolicyStatus, ImageWatchStatus, LastScan, LastWrite,
-    PolicySummary, WatchSummary, WriteRecord,
+    ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicyStatus,
+    ImageWatchStatus, LastScan, LastWrite, PolicySummary, WatchSummary, WriteRecord,
 };
 
 /// The API group of both kinds.

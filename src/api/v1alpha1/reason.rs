@@ -86,6 +86,16 @@ pub enum Reason {
     InvalidTarget,
     /// An older policy writes the same field of the same file.
     Conflict,
+    /// The policy selects no Application.
+    NoApplication,
+    /// The cluster does not have Argo CD's kinds.
+    ApplicationsUnavailable,
+    /// The Application's source can't be written: none fits, several fit, or it follows no branch.
+    InvalidSource,
+    /// The Application does not run the image.
+    NotLive,
+    /// The Application was not written, because others changed it all the time.
+    ApplicationConflict,
 }
 
 impl Reason {
@@ -130,6 +140,11 @@ impl Reason {
             Self::UnsafePath => "UnsafePath",
             Self::InvalidTarget => "InvalidTarget",
             Self::Conflict => "Conflict",
+            Self::NoApplication => "NoApplication",
+            Self::ApplicationsUnavailable => "ApplicationsUnavailable",
+            Self::InvalidSource => "InvalidSource",
+            Self::NotLive => "NotLive",
+            Self::ApplicationConflict => "ApplicationConflict",
         }
     }
 }

@@ -87,6 +87,14 @@ pub struct ImageUpdatePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageStatus>,
 
+    /// The Applications that are selected, counted by how they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applications: Option<ApplicationCounts>,
+
+    /// Applications that are not up to date: fifty at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attention: Vec<Attention>,
+
     /// What `kubectl get` prints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<PolicySummary>,
@@ -127,6 +135,42 @@ pub struct ImageStatus {
     pub message: String,
 }
 
+/// Applications, counted. Each counts once, by the worst of its images.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationCounts {
+    /// How many the policy selects.
+    pub matched: u32,
+    /// How many say what was selected, or don't run the images.
+    pub up_to_date: u32,
+    /// How many will be written.
+    pub pending: u32,
+    /// How many would be written, but something says no.
+    pub held: u32,
+    /// How many could not be decided or written.
+    pub failed: u32,
+}
+
+/// An Application that is not up to date.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Attention {
+    /// The Application, as `namespace/name`.
+    pub application: String,
+    /// The image; unset if it is about the Application as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// Where it stands.
+    pub state: ImageState,
+    /// The tag that should run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Why it stands there.
+    pub reason: Reason,
+    /// The same in a sentence.
+    pub message: String,
+}
+
 /// Where an image stands.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ImageState {
@@ -138,6 +182,8 @@ pub enum ImageState {
     Held,
     /// It could not be decided or written; the reason tells why.
     Failed,
+    /// No Application runs it, and the policy says `onlyLive`.
+    NotLive,
     /// No tag passes the filters.
     NoCandidate,
     /// The policy is suspended.
@@ -150,20 +196,30 @@ pub enum ImageState {
 pub struct PolicySummary {
     /// Images that are up to date, of all. Example: `1/2`.
     pub images: String,
+
+    /// Applications that are up to date, of all that are selected. Example: `11/12`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applications: Option<String>,
 }
 
-/// A commit that was pushed.
+/// A commit that was pushed, or an Application that was patched.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastWrite {
     /// When the remote had accepted it.
     pub time: Time,
     /// The commit's id.
-    pub commit: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// The branch it was pushed to.
-    pub branch: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
     /// The repository's address, without credentials.
-    pub repository: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The Application, as `namespace/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
     /// How many values it changed.
     pub changes: u32,
 }
@@ -174,8 +230,9 @@ pub struct LastWrite {
 pub struct WriteRecord {
     /// When the remote had accepted it.
     pub time: Time,
-    /// The commit's id.
-    pub commit: String,
+    /// The commit's id; unset for an Application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// What changed, one line. Example: `web: 6.7.0 -> 6.7.1`.
     pub message: String,
 }

@@ -1,43 +1,152 @@
-//! Two policies that write the same field of the same file: the older one goes on. Pure.
+//! Two policies that write the same field of the same target: the older one goes on. Pure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kube::ResourceExt;
+use image_update_core::plan::{Format, Overrides, Target};
+use kube::ResourceExt as _;
 
-use crate::api::v1alpha1::{ImageSpec, ImageUpdatePolicy, TargetSpec};
+use super::destinations::{self, Destination, Selection};
+use crate::api::v1alpha1::{HelmImage, ImageSpec, ImageUpdatePolicy, PluginImage};
+use crate::api::validate;
+use crate::controller::applications::Known;
 use crate::controller::context::GuardedPolicy;
 use crate::controller::error::Error;
 use crate::controller::status::names;
 
+/// A field of a target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Field {
+    /// The remote and its branch, or the Application.
+    place: String,
+    path: String,
+    name: String,
+}
+
 /// Fails if an older policy writes a field that `policy` writes too.
-pub(super) fn check(policy: &ImageUpdatePolicy, all: &[Arc<GuardedPolicy>]) -> Result<(), Error> {
+///
+/// `applications` are those of the policy's namespace; policies of other namespaces select others.
+pub(super) fn check(
+    policy: &ImageUpdatePolicy,
+    selection: &Selection,
+    applications: &[Arc<Known>],
+    argocd_namespace: &str,
+    all: &[Arc<GuardedPolicy>],
+) -> Result<(), Error> {
+    let ours = fields(&policy.spec.images, selection);
+    let remotes: BTreeSet<String> = remotes(selection).collect();
     for other in all.iter().filter_map(|other| other.0.as_ref().ok()) {
-        let ours = &policy.spec.write_back.git;
-        let theirs = &other.spec.write_back.git;
         // The cheap comparisons come first: this runs over every policy of the cluster.
-        if theirs.repository != ours.repository
-            || theirs.branch != ours.branch
-            || other.spec.suspend
-            || !is_older(other, policy)
-        {
+        if other.spec.suspend || !is_older(other, policy) {
             continue;
         }
-        let targets = theirs.targets.iter().filter_map(target_path);
-        for (kind, path) in targets {
-            let is_ours = |target| target_path(target) == Some((kind, path));
-            if !ours.targets.iter().any(is_ours) {
-                continue;
-            }
-            if let Some(field) = shared_field(kind, &policy.spec.images, &other.spec.images) {
-                return Err(Error::Conflict {
-                    holder: describe(other, policy),
-                    image: field,
-                    path: path.to_owned(),
-                });
-            }
+        let same_namespace = other.namespace() == policy.namespace();
+        let may_meet = match &other.spec.write_back.git {
+            Some(git) if other.spec.applications.is_empty() => git
+                .repository
+                .as_ref()
+                .is_some_and(|repository| remotes.contains(repository)),
+            Some(_) | None => same_namespace && selects_one(other, applications, selection),
+        };
+        if !may_meet {
+            continue;
+        }
+        let Ok(model) = validate::image_update_policy(&other.spec) else {
+            continue;
+        };
+        let Ok(theirs) = destinations::select(&model, applications, argocd_namespace) else {
+            continue;
+        };
+        let theirs = fields(&other.spec.images, &theirs);
+        if let Some(shared) = ours.intersection(&theirs).next() {
+            return Err(Error::Conflict {
+                holder: describe(other, policy),
+                image: shared.name.clone(),
+                path: shared.path.clone(),
+            });
         }
     }
     Ok(())
+}
+
+fn selects_one(
+    other: &ImageUpdatePolicy,
+    applications: &[Arc<Known>],
+    selection: &Selection,
+) -> bool {
+    let ours: BTreeSet<String> = selection
+        .destinations
+        .iter()
+        .flat_map(Destination::applications)
+        .collect();
+    applications.iter().any(|known| {
+        let name = format!("{}/{}", known.facts.namespace, known.facts.name);
+        ours.contains(&name) && validate::selects(&other.spec, &known.facts.name, &known.labels)
+    })
+}
+
+fn remotes(selection: &Selection) -> impl Iterator<Item = String> {
+    selection
+        .destinations
+        .iter()
+        .filter_map(|destination| match destination {
+            Destination::Git { url, .. } => Some(url.to_string()),
+            Destination::Application { .. } => None,
+        })
+}
+
+/// Everything that `images` take of the targets of a selection.
+fn fields(images: &[ImageSpec], selection: &Selection) -> BTreeSet<Field> {
+    let mut fields = BTreeSet::new();
+    for destination in &selection.destinations {
+        let (place, targets) = match destination {
+            Destination::Git {
+                url,
+                branch,
+                targets,
+            } => {
+                let branch = branch.as_ref().map(ToString::to_string).unwrap_or_default();
+                (format!("{url} {branch}"), targets.as_slice())
+            }
+            Destination::Application { known, target, .. } => (
+                format!("{}/{}", known.facts.namespace, known.facts.name),
+                std::slice::from_ref(target),
+            ),
+        };
+        for target in targets {
+            let names = images.iter().flat_map(|image| names_in(image, target));
+            fields.extend(names.map(|name| {
+                Field {
+                    place: place.clone(),
+                    // The first stands for all that it may be.
+                    path: target
+                        .files
+                        .first()
+                        .map(ToString::to_string)
+                        .unwrap_or_default(),
+                    name,
+                }
+            }));
+        }
+    }
+    fields
+}
+
+/// What an image takes of a file: the name of an entry, keys, or variables.
+fn names_in(image: &ImageSpec, target: &Target) -> Vec<String> {
+    let helm = |helm: &HelmImage| [helm.name.clone(), helm.tag.clone(), helm.spec.clone()];
+    let plugin = |it: &PluginImage| [it.name.clone(), it.tag.clone(), it.spec.clone()];
+    match target.format {
+        Format::Kustomization | Format::ArgocdSource(Overrides::KustomizeImages) => {
+            entry_name(image).into_iter().collect()
+        }
+        Format::HelmValues | Format::ArgocdSource(Overrides::HelmParameters) => {
+            image.helm.iter().flat_map(helm).flatten().collect()
+        }
+        Format::ArgocdSource(Overrides::PluginEnvironment) => {
+            image.plugin.iter().flat_map(plugin).flatten().collect()
+        }
+    }
 }
 
 /// Whether `other` was there before `policy`; of two made in the same second, the first by name.
@@ -55,36 +164,6 @@ fn describe(other: &ImageUpdatePolicy, policy: &ImageUpdatePolicy) -> String {
     }
 }
 
-/// What a target is: it says which fields of the file an image takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Kustomization,
-    HelmValues,
-}
-
-/// The kind of a target and its path, in one spelling.
-fn target_path(target: &TargetSpec) -> Option<(Kind, &str)> {
-    let (kind, path) = match (&target.kustomization, &target.helm_values) {
-        (Some(target), None) => (Kind::Kustomization, &target.path),
-        (None, Some(target)) => (Kind::HelmValues, &target.path),
-        (Some(_), Some(_)) | (None, None) => return None,
-    };
-    let path = path.trim_end_matches('/').trim_start_matches("./");
-    Some((kind, path))
-}
-
-/// A field of such a file that both lists of images write.
-fn shared_field(kind: Kind, ours: &[ImageSpec], theirs: &[ImageSpec]) -> Option<String> {
-    let fields = |image: &ImageSpec| match kind {
-        Kind::Kustomization => entry_name(image).into_iter().collect(),
-        Kind::HelmValues => keys(image),
-    };
-    let theirs: Vec<String> = theirs.iter().flat_map(fields).collect();
-    ours.iter()
-        .flat_map(fields)
-        .find(|field| theirs.contains(field))
-}
-
 /// The name of the image's entry in a kustomization.
 fn entry_name(image: &ImageSpec) -> Option<String> {
     match (&image.kustomize, &image.image, &image.watch_ref) {
@@ -94,13 +173,4 @@ fn entry_name(image: &ImageSpec) -> Option<String> {
         (None, None, Some(watch)) => Some(format!("watch {}", watch.name)),
         (None, None, None) => None,
     }
-}
-
-/// The keys of Helm values that the image takes.
-fn keys(image: &ImageSpec) -> Vec<String> {
-    let helm = image.helm.iter();
-    helm.flat_map(|helm| [&helm.name, &helm.tag, &helm.spec])
-        .flatten()
-        .cloned()
-        .collect()
 }

@@ -10,7 +10,7 @@ use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch};
-use crate::api::validate::{ImageModel, ImageSource, PolicyModel};
+use crate::api::validate::{GitModel, ImageModel, ImageSource, PolicyModel};
 use crate::controller::context::{Context, GuardedWatch};
 use crate::controller::error::{Error, SecretProblem};
 use crate::controller::secrets;
@@ -184,14 +184,14 @@ async fn watch_access(watch: &ImageWatch, context: &Context) -> Result<Access, E
 /// How the policy's remote is asked.
 pub(super) async fn remote_options(
     policy: &ImageUpdatePolicy,
-    model: &PolicyModel,
+    git: &GitModel,
     context: &Context,
 ) -> Result<RemoteOptions, Error> {
     let mut options = RemoteOptions {
-        insecure: model.git.insecure,
+        insecure: git.insecure,
         ..RemoteOptions::default()
     };
-    let Some(name) = &model.git.secret else {
+    let Some(name) = &git.secret else {
         return Ok(options);
     };
     let secret = secrets::secret(&context.kube, names(&policy.metadata).0, name).await?;

@@ -3,10 +3,9 @@
 use image_update_core::plan::{Placement, State, TargetProblem};
 use image_update_core::policy;
 
-use super::Attempt;
+use super::{Attempt, Write, Written};
 use crate::api::v1alpha1::{ImageState, ImageStatus, Reason};
 use crate::controller::error::Error;
-use crate::git::update::Receipt;
 
 /// The longest message of one image, in characters: 64 images and their history stay under
 /// 64 KiB.
@@ -17,17 +16,9 @@ pub(super) fn statuses(attempt: &Attempt) -> Vec<ImageStatus> {
     attempt
         .images
         .iter()
-        .map(|image| {
-            let failure = image.tags.as_ref().err().or_else(|| {
-                let mut errors = attempt.digest_errors.iter();
-                errors
-                    .find(|(alias, _)| *alias == image.alias)
-                    .map(|(_, error)| error)
-            });
-            match failure {
-                Some(error) => failed(&image.alias, error),
-                None => placed(&image.alias, attempt),
-            }
+        .map(|image| match &image.tags {
+            Err(error) => failed(&image.alias, error),
+            Ok(_) => placed(&image.alias, attempt),
         })
         .map(|status| ImageStatus {
             message: cut(&status.message),
@@ -50,14 +41,14 @@ fn failed(alias: &str, error: &Error) -> ImageStatus {
 
 /// The state of an image is that of its worst target.
 fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
-    let placements = attempt.plan.iter().flat_map(|plan| &plan.placements);
-    let worst = placements
-        .filter(|placement| placement.alias == alias)
-        .max_by_key(|placement| severity(&placement.state));
-    match (worst, &attempt.written) {
-        (Some(placement), written) => status_of(placement, attempt.model.dry_run, written),
-        (None, Err(error)) => failed(alias, error),
-        (None, Ok(_)) => ImageStatus {
+    let states = attempt
+        .writes
+        .iter()
+        .flat_map(|write| of_write(alias, write, attempt.model.dry_run));
+    let worst = states.map(|(_, status)| status);
+    worst
+        .max_by_key(|status| severity(status.state))
+        .unwrap_or_else(|| ImageStatus {
             alias: alias.to_owned(),
             selected: None,
             digest: None,
@@ -65,24 +56,51 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
             state: ImageState::Pending,
             reason: Reason::Progressing,
             message: "not looked at yet".to_owned(),
-        },
+        })
+}
+
+/// The states of an image at one destination, each with the Application whose it is.
+pub(super) fn of_write(
+    alias: &str,
+    write: &Write,
+    dry_run: bool,
+) -> Vec<(Option<String>, ImageStatus)> {
+    let unresolved = write.digest_errors.iter().find(|(of, _)| of == alias);
+    if let Some((_, error)) = unresolved {
+        return vec![(None, failed(alias, error))];
+    }
+    match (&write.plan, &write.written) {
+        (None, Err(error)) => vec![(None, failed(alias, error))],
+        (None, Ok(_)) => Vec::new(),
+        (Some(plan), written) => plan
+            .placements
+            .iter()
+            .filter(|placement| placement.alias == alias)
+            .map(|placement| {
+                let status = status_of(placement, dry_run, written);
+                (placement.application.clone(), status)
+            })
+            .collect(),
     }
 }
 
-fn severity(state: &State) -> u8 {
+/// How bad a state is; of several the worst is shown.
+pub(super) fn severity(state: ImageState) -> u8 {
     match state {
-        State::UpToDate => 0,
-        State::Change(_) => 1,
-        State::AwaitingDigest => 2,
-        State::Refused(_) => 3,
-        State::Broken(_) => 4,
+        ImageState::NotLive => 0,
+        ImageState::UpToDate => 1,
+        ImageState::Suspended => 2,
+        ImageState::Pending => 3,
+        ImageState::NoCandidate => 4,
+        ImageState::Held => 5,
+        ImageState::Failed => 6,
     }
 }
 
 fn status_of(
     placement: &Placement,
     dry_run: bool,
-    written: &Result<Option<Receipt>, Error>,
+    written: &Result<Written, Error>,
 ) -> ImageStatus {
     let decision = placement.decision.as_ref();
     let selected = decision
@@ -107,6 +125,11 @@ fn status_of(
             format!("wrote {}", change.new),
         ),
         (State::Change(_), Err(error)) => (ImageState::Pending, error.reason(), error.chain()),
+        (State::NotLive, _) => (
+            ImageState::NotLive,
+            Reason::NotLive,
+            "the Application does not run it".to_owned(),
+        ),
         (State::AwaitingDigest, _) => (
             ImageState::Pending,
             Reason::Progressing,

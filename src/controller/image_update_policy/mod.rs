@@ -3,8 +3,10 @@
 //! Every path ends in exactly one status write, so the object itself says why something happened
 //! or did not. Only a failure to *report* leaves through the error policy.
 
+mod applications;
 mod apply;
 mod conflict;
+mod destinations;
 mod gather;
 mod images;
 mod report;
@@ -12,6 +14,7 @@ mod report;
 use std::sync::Arc;
 
 use image_update_core::plan::Plan;
+use image_update_core::remote::{BranchName, RemoteUrl};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tracing::{info, instrument, warn};
@@ -22,7 +25,8 @@ use super::status::{ReportError, names};
 use super::undecodable;
 use crate::api::v1alpha1::{ImageUpdatePolicy, REQUESTED_AT_ANNOTATION};
 use crate::api::validate::{self, PolicyModel};
-use crate::git::update::{Receipt, Signature};
+use crate::git::options::RemoteOptions;
+use crate::git::update::Signature;
 use gather::Gathered;
 use report::Report;
 
@@ -40,12 +44,44 @@ struct Attempt {
     model: PolicyModel,
     /// One entry per image, in the order of the spec.
     images: Vec<Gathered>,
-    /// What should stand in the targets; `None` if they could not be read.
+    /// One entry per destination.
+    writes: Vec<Write>,
+    /// Applications that can't be written, as `namespace/name`, and why.
+    refused: Vec<(String, Error)>,
+    /// How many Applications are selected; `None` for a policy that writes git directly.
+    matched: Option<usize>,
+}
+
+/// How one destination was decided and written.
+struct Write {
+    /// The remote; `None` for an Application.
+    remote: Option<RemoteUrl>,
+    /// The Applications whose files are there, as `namespace/name`.
+    applications: Vec<String>,
+    /// What should stand there; `None` if it could not be read.
     plan: Option<Plan>,
     /// Digests that could not be looked up, by alias.
     digest_errors: Vec<(String, Error)>,
-    /// The commit, if there was one; why not, if that failed.
-    written: Result<Option<Receipt>, Error>,
+    /// What was written; why not, if that failed.
+    written: Result<Written, Error>,
+}
+
+/// What was written.
+enum Written {
+    /// Nothing had to be, or may be.
+    Nothing,
+    /// A commit.
+    Pushed {
+        /// The commit's id.
+        commit_id: String,
+        /// The branch.
+        branch: BranchName,
+    },
+    /// An Application.
+    Patched {
+        /// `namespace/name`.
+        application: String,
+    },
 }
 
 /// Compares what should run with what the target says, and writes the difference.
@@ -103,32 +139,52 @@ async fn run(
     now: Timestamp,
 ) -> Result<Outcome, Error> {
     let model = validate::image_update_policy(&policy.spec).map_err(Error::InvalidSpec)?;
-    if !context
-        .allowed_hosts
-        .allows(model.git.url.host(), model.git.url.port())
-    {
-        return Err(Error::HostNotAllowed {
-            host: model.git.url.host().to_owned(),
-        });
+    let applications = if model.applications.is_empty() {
+        Vec::new()
+    } else if context.applications.kind_is_there.is_cancelled() {
+        let namespace = names(&policy.metadata).0;
+        context.applications.of_namespace(namespace)
+    } else {
+        return Err(Error::ApplicationsUnavailable);
+    };
+    let selection = destinations::select(&model, &applications, &context.argocd_namespace)?;
+    if selection.matched == Some(0) {
+        return Err(Error::NoApplication);
     }
-    conflict::check(policy, &context.policies.state())?;
+    let (all, argocd) = (context.policies.state(), &context.argocd_namespace);
+    conflict::check(policy, &selection, &applications, argocd, &all)?;
 
     let images = gather::images(policy, &model, context).await;
-    if images.iter().all(|image| image.tags.is_err()) {
-        let attempt = Attempt {
-            model,
-            images,
-            plan: None,
-            digest_errors: Vec::new(),
-            written: Ok(None),
-        };
-        return Ok(Outcome::Decided(Box::new(attempt)));
-    }
-    let options = gather::remote_options(policy, &model, context).await?;
-    let author = Signature::new(&model.git.author.name, &model.git.author.email, now)
-        .map_err(Error::InvalidAuthor)?;
-    let attempt = apply::apply(policy, model, images, &options, &author, context).await;
-    Ok(Outcome::Decided(Box::new(attempt)))
+    let destinations = if images.iter().all(|image| image.tags.is_err()) {
+        Vec::new()
+    } else {
+        selection.destinations
+    };
+    let (options, author) = match model.write_back.git() {
+        Some(git) => {
+            let author = Signature::new(&git.author.name, &git.author.email, now);
+            let author = author.map_err(Error::InvalidAuthor)?;
+            let options = gather::remote_options(policy, git, context).await?;
+            (options, Some(author))
+        }
+        None => (RemoteOptions::default(), None),
+    };
+    let job = apply::Job {
+        policy,
+        model: &model,
+        images: &images,
+        options: &options,
+        author: author.as_ref(),
+        context,
+    };
+    let writes = apply::apply(job, destinations).await;
+    Ok(Outcome::Decided(Box::new(Attempt {
+        model,
+        images,
+        writes,
+        refused: selection.refused,
+        matched: selection.matched,
+    })))
 }
 
 fn requested_at(policy: &ImageUpdatePolicy) -> Option<&String> {
@@ -140,21 +196,10 @@ fn requested_at(policy: &ImageUpdatePolicy) -> Option<&String> {
 }
 
 fn log(outcome: &Result<Outcome, Error>, report: &Report) {
-    if let Ok(Outcome::Decided(attempt)) = outcome
-        && let Ok(Some(Receipt::Pushed {
-            commit_id,
-            branch,
-            attempts,
-            ..
-        })) = &attempt.written
-    {
-        info!(
-            git.remote = %attempt.model.git.url,
-            git.branch = %branch,
-            commit.id = %commit_id,
-            attempts,
-            "Pushed a commit"
-        );
+    if let Ok(Outcome::Decided(attempt)) = outcome {
+        for write in &attempt.writes {
+            log_write(write);
+        }
     }
     if report.is_news && !report.is_ready {
         warn!(
@@ -162,5 +207,20 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
             ready.message = report.message,
             "The policy is not ready"
         );
+    }
+}
+
+fn log_write(write: &Write) {
+    match (&write.remote, &write.written) {
+        (Some(remote), Ok(Written::Pushed { commit_id, branch })) => info!(
+            git.remote = %remote,
+            git.branch = %branch,
+            commit.id = %commit_id,
+            "Pushed a commit"
+        ),
+        (_, Ok(Written::Patched { application })) => {
+            info!(argocd.application = application, "Patched an Application");
+        }
+        (_, Ok(Written::Nothing | Written::Pushed { .. }) | Err(_)) => {}
     }
 }

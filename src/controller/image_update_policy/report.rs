@@ -10,16 +10,15 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 
 use super::gather::INLINE_SCAN_INTERVAL;
-use super::{Attempt, Outcome, images, requested_at};
+use super::{Outcome, Write, Written, applications, images, requested_at};
 use crate::api::v1alpha1::{
-    ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, LastWrite, PolicySummary,
-    Reason, WriteRecord,
+    ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicy,
+    ImageUpdatePolicyStatus, LastWrite, PolicySummary, Reason, WriteRecord,
 };
 use crate::api::validate::{self, ImageSource};
 use crate::controller::conditions::{self, Health, Verdict};
 use crate::controller::error::{Disposition, Error};
 use crate::controller::events::{self, Notice};
-use crate::git::update::Receipt;
 
 /// How many writes a status remembers.
 const HISTORY_LENGTH: usize = 10;
@@ -50,6 +49,15 @@ impl Report {
         let old = previous.cloned().unwrap_or_default();
         let images = image_statuses(policy, &old, outcome);
         let verdict = verdict(outcome, &images);
+        let applications = match outcome {
+            Ok(Outcome::Decided(attempt)) => applications::summarise(attempt),
+            Ok(Outcome::Suspended) | Err(_) => {
+                let known = old
+                    .applications
+                    .map(|counts| (counts, old.attention.clone()));
+                known.filter(|_| !policy.spec.applications.is_empty())
+            }
+        };
         let ready = old
             .conditions
             .iter()
@@ -71,34 +79,20 @@ impl Report {
                 policy.metadata.generation,
                 now,
             ),
-            summary: Some(summary(&images)),
+            summary: Some(summary(&images, applications.as_ref())),
             images,
+            attention: match &applications {
+                Some((_, attention)) => attention.clone(),
+                None => Vec::new(),
+            },
+            applications: applications.map(|(counts, _)| counts),
             last_handled_reconcile_at: requested_at(policy).cloned(),
             ..old
         };
-        if let Ok(Outcome::Decided(attempt)) = outcome
-            && let Ok(Some(Receipt::Pushed {
-                commit_id, branch, ..
-            })) = &attempt.written
-        {
-            let line = changes_line(attempt);
-            notices.push(Notice {
-                type_: EventType::Normal,
-                reason: Reason::Updated,
-                action: "Push",
-                note: format!(
-                    "{line} (commit {commit_id} on {branch} of {})",
-                    attempt.model.git.url
-                ),
-            });
-            let write = LastWrite {
-                time: Time(now),
-                commit: commit_id.to_string(),
-                branch: branch.to_string(),
-                repository: attempt.model.git.url.to_string(),
-                changes: count_changes(attempt),
-            };
-            remember(&mut status, write, &line);
+        if let Ok(Outcome::Decided(attempt)) = outcome {
+            for write in &attempt.writes {
+                notices.extend(record(&mut status, write, now));
+            }
         }
         Self {
             status,
@@ -142,16 +136,13 @@ fn errors(outcome: &Result<Outcome, Error>) -> Box<dyn Iterator<Item = &Error> +
                 .images
                 .iter()
                 .filter_map(|image| image.tags.as_ref().err());
-            let digests = attempt.digest_errors.iter().map(|(_, error)| error);
-            Box::new(
-                attempt
-                    .written
-                    .as_ref()
-                    .err()
-                    .into_iter()
-                    .chain(images)
-                    .chain(digests),
-            )
+            let writes = attempt.writes.iter();
+            let written = writes
+                .clone()
+                .filter_map(|write| write.written.as_ref().err());
+            let digests = writes.flat_map(|write| write.digest_errors.iter().map(|(_, it)| it));
+            let refused = attempt.refused.iter().map(|(_, error)| error);
+            Box::new(written.chain(refused).chain(images).chain(digests))
         }
     }
 }
@@ -239,7 +230,10 @@ fn verdict(outcome: &Result<Outcome, Error>, images: &[ImageStatus]) -> Verdict 
     }
     let worst = images.iter().find(|image| match image.state {
         ImageState::Failed | ImageState::Held | ImageState::NoCandidate => true,
-        ImageState::UpToDate | ImageState::Pending | ImageState::Suspended => false,
+        ImageState::UpToDate
+        | ImageState::NotLive
+        | ImageState::Pending
+        | ImageState::Suspended => false,
     });
     if let Some(image) = worst {
         return Verdict {
@@ -275,13 +269,18 @@ fn verdict(outcome: &Result<Outcome, Error>, images: &[ImageStatus]) -> Verdict 
     }
 }
 
-fn summary(images: &[ImageStatus]) -> PolicySummary {
+fn summary(
+    images: &[ImageStatus],
+    applications: Option<&(ApplicationCounts, Vec<Attention>)>,
+) -> PolicySummary {
     let up_to_date = images
         .iter()
-        .filter(|image| image.state == ImageState::UpToDate)
+        .filter(|image| matches!(image.state, ImageState::UpToDate | ImageState::NotLive))
         .count();
     PolicySummary {
         images: format!("{up_to_date}/{}", images.len()),
+        applications: applications
+            .map(|(counts, _)| format!("{}/{}", counts.up_to_date, counts.matched)),
     }
 }
 
@@ -317,9 +316,52 @@ fn delay(
     )
 }
 
+/// Puts what was written into the status; returns the event that tells of it.
+fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -> Option<Notice> {
+    let line = changes_line(write);
+    let (write, place, action) = match &write.written {
+        Ok(Written::Pushed { commit_id, branch }) => {
+            let remote = write.remote.as_ref().map(ToString::to_string);
+            let record = LastWrite {
+                time: Time(now),
+                commit: Some(commit_id.clone()),
+                branch: Some(branch.to_string()),
+                repository: remote.clone(),
+                application: None,
+                changes: count_changes(write),
+            };
+            let remote = remote.unwrap_or_default();
+            (
+                record,
+                format!("commit {commit_id} on {branch} of {remote}"),
+                "Push",
+            )
+        }
+        Ok(Written::Patched { application }) => {
+            let record = LastWrite {
+                time: Time(now),
+                commit: None,
+                branch: None,
+                repository: None,
+                application: Some(application.clone()),
+                changes: count_changes(write),
+            };
+            (record, format!("Application {application}"), "Patch")
+        }
+        Ok(Written::Nothing) | Err(_) => return None,
+    };
+    remember(status, write, &line);
+    Some(Notice {
+        type_: EventType::Normal,
+        reason: Reason::Updated,
+        action,
+        note: format!("{line} ({place})"),
+    })
+}
+
 /// `web: 6.7.0 -> 6.7.1, worker: 1 -> 2`.
-fn changes_line(attempt: &Attempt) -> String {
-    let changes = attempt.plan.iter().flat_map(Plan::changes);
+fn changes_line(write: &Write) -> String {
+    let changes = write.plan.iter().flat_map(Plan::changes);
     let lines: Vec<String> = changes
         .map(|(placement, change)| match &change.old {
             Some(old) => format!("{}: {old} -> {}", placement.alias, change.new),
@@ -329,8 +371,8 @@ fn changes_line(attempt: &Attempt) -> String {
     lines.join(", ")
 }
 
-fn count_changes(attempt: &Attempt) -> u32 {
-    let count = attempt.plan.iter().flat_map(Plan::changes).count();
+fn count_changes(write: &Write) -> u32 {
+    let count = write.plan.iter().flat_map(Plan::changes).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

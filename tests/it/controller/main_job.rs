@@ -77,7 +77,7 @@ async fn a_pushed_tag_becomes_a_commit() {
     assert_eq!(status.images[0].state, ImageState::UpToDate);
     assert_eq!(status.history.len(), 2);
     let head = world.git.head("env", "main").expect("the branch is there");
-    assert_eq!(status.last_write.map(|write| write.commit), Some(head));
+    assert_eq!(status.last_write.and_then(|write| write.commit), Some(head));
 }
 
 #[tokio::test(flavor = "multi_thread")]

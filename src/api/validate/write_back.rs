@@ -1,0 +1,284 @@
+//! Where a policy writes: a git repository with its targets, and Applications.
+
+use std::collections::BTreeMap;
+
+use image_update_core::argocd::SourceSelector;
+use image_update_core::policy::Glob;
+use image_update_core::remote::{BranchName, RemoteUrl, RepoPath, RepoPathError};
+use image_update_core::target::kustomization;
+
+use super::problems::Collector;
+use crate::api::v1alpha1::{
+    ApplicationSelector, ArgocdWriteBack, CommitAuthor, GitWriteBack, ImageUpdatePolicySpec,
+    TargetSpec,
+};
+
+/// The author of commits that name none.
+const DEFAULT_AUTHOR: (&str, &str) = ("image-update-operator", "noreply@image-update.dev");
+
+/// Where the images are written.
+#[derive(Clone, Debug)]
+pub enum WriteBackModel {
+    /// To git.
+    Git(Box<GitModel>),
+    /// To the parameters of the Applications themselves.
+    Argocd,
+}
+
+impl WriteBackModel {
+    /// The git write-back, if it is one.
+    pub fn git(&self) -> Option<&GitModel> {
+        match self {
+            Self::Git(git) => Some(git),
+            Self::Argocd => None,
+        }
+    }
+}
+
+/// A git write-back that was read.
+#[derive(Clone, Debug)]
+pub struct GitModel {
+    /// The remote; `None` for that of the Application's source.
+    pub url: Option<RemoteUrl>,
+    /// The branch; `None` for what the Application's source follows, or the remote's default.
+    pub branch: Option<BranchName>,
+    /// The Secret with the credential.
+    pub secret: Option<String>,
+    /// Plain HTTP and untrusted certificates are allowed.
+    pub insecure: bool,
+    /// The files.
+    pub targets: Vec<TargetModel>,
+    /// Author and committer.
+    pub author: CommitAuthor,
+}
+
+/// A file to write, not yet placed in a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetModel {
+    /// What it is.
+    pub format: TargetFormat,
+    /// Its path as the user wrote it; `None` for the default name of an override file.
+    pub path: Option<String>,
+}
+
+/// What a target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetFormat {
+    /// A kustomization.
+    Kustomization,
+    /// Helm values.
+    HelmValues,
+    /// The override file of an Application.
+    ArgocdSource,
+}
+
+/// Which Applications are selected.
+#[derive(Clone, Debug)]
+pub struct ApplicationRule {
+    name: Option<Glob>,
+    labels: BTreeMap<String, String>,
+    /// The source that is meant.
+    pub source: SourceSelector,
+}
+
+impl ApplicationRule {
+    /// Whether an Application of this name with these labels is selected.
+    pub fn selects(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.name.as_ref().is_none_or(|glob| glob.matches(name))
+            && self
+                .labels
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
+/// The files that `format` at `path` may be: `path` starts at the repository's root, and is empty
+/// for the root itself.
+///
+/// For a kustomization that is the path itself if it is named like one, else the three names in
+/// that folder.
+pub fn files(format: TargetFormat, path: &str) -> Result<Vec<RepoPath>, RepoPathError> {
+    let names = kustomization::FILE_NAMES.iter();
+    let is_file = |path: &str| {
+        let last = path.rsplit('/').next();
+        names.clone().any(|name| last == Some(name))
+    };
+    match format {
+        TargetFormat::HelmValues | TargetFormat::ArgocdSource => Ok(vec![path.parse()?]),
+        TargetFormat::Kustomization if is_file(path) => Ok(vec![path.parse()?]),
+        TargetFormat::Kustomization if path.is_empty() => names.map(|name| name.parse()).collect(),
+        TargetFormat::Kustomization => names.map(|name| format!("{path}/{name}").parse()).collect(),
+    }
+}
+
+/// A path from the repository's root without what says nothing at its ends.
+pub fn from_root(path: &str) -> &str {
+    let path = path.trim_end_matches('/').trim_start_matches("./");
+    let path = path.trim_start_matches('/');
+    if path == "." { "" } else { path }
+}
+
+/// Reads the selected Applications.
+pub(super) fn read_applications(
+    found: &mut Collector,
+    spec: &ImageUpdatePolicySpec,
+) -> Vec<ApplicationRule> {
+    let rules = spec.applications.iter().enumerate();
+    rules
+        .filter_map(|(index, rule)| {
+            read_application_rule(found, &format!("spec.applications[{index}]"), rule)
+        })
+        .collect()
+}
+
+fn read_application_rule(
+    found: &mut Collector,
+    field: &str,
+    spec: &ApplicationSelector,
+) -> Option<ApplicationRule> {
+    let name = match &spec.name {
+        Some(name) => Some(found.parse(&format!("{field}.name"), name, str::parse::<Glob>)?),
+        None => None,
+    };
+    let source = match &spec.source {
+        None => SourceSelector::Inferred,
+        Some(source) => match (&source.name, source.index, &source.reference) {
+            (Some(name), None, None) => SourceSelector::Name(name.clone()),
+            (None, Some(index), None) => SourceSelector::Index(usize::try_from(index).ok()?),
+            (None, None, Some(reference)) => SourceSelector::Ref(reference.clone()),
+            _ => {
+                let field = format!("{field}.source");
+                found.add(&field, "set exactly one of name, index and ref");
+                return None;
+            }
+        },
+    };
+    let labels = spec.selector.as_ref();
+    Some(ApplicationRule {
+        name,
+        labels: labels.map(|it| it.match_labels.clone()).unwrap_or_default(),
+        source,
+    })
+}
+
+/// Whether a policy selects an Application of its namespace; one that can't be read selects none.
+pub fn selects(
+    spec: &ImageUpdatePolicySpec,
+    name: &str,
+    labels: &BTreeMap<String, String>,
+) -> bool {
+    if spec.applications.is_empty() {
+        return false;
+    }
+    let rules = read_applications(&mut Collector::default(), spec);
+    rules.iter().any(|rule| rule.selects(name, labels))
+}
+
+/// Reads where the images are written.
+pub(super) fn read_write_back(
+    found: &mut Collector,
+    spec: &ImageUpdatePolicySpec,
+) -> Option<WriteBackModel> {
+    let direct = spec.applications.is_empty();
+    match (&spec.write_back.git, &spec.write_back.argocd) {
+        (Some(git), None) => read_git(found, "spec.writeBack.git", git, direct)
+            .map(|git| WriteBackModel::Git(Box::new(git))),
+        (None, Some(ArgocdWriteBack {})) if direct => {
+            let message = "argocd writes to Applications; say which ones in spec.applications";
+            found.add("spec.writeBack.argocd", message);
+            None
+        }
+        (None, Some(ArgocdWriteBack {})) => Some(WriteBackModel::Argocd),
+        (Some(_), Some(_)) | (None, None) => {
+            found.add("spec.writeBack", "set exactly one of git and argocd");
+            None
+        }
+    }
+}
+
+fn read_git(
+    found: &mut Collector,
+    field: &str,
+    spec: &GitWriteBack,
+    direct: bool,
+) -> Option<GitModel> {
+    let url = match &spec.repository {
+        Some(repository) => {
+            let field = format!("{field}.repository");
+            Some(found.parse(&field, repository, str::parse::<RemoteUrl>)?)
+        }
+        None if direct => {
+            let field = format!("{field}.repository");
+            found.add(
+                &field,
+                "without applications, the repository has to be named",
+            );
+            return None;
+        }
+        None => None,
+    };
+    let branch = match &spec.branch {
+        Some(branch) => {
+            Some(found.parse(&format!("{field}.branch"), branch, str::parse::<BranchName>)?)
+        }
+        None => None,
+    };
+    let targets = spec.targets.iter().enumerate();
+    let targets = targets.filter_map(|(index, target)| {
+        read_target(found, &format!("{field}.targets[{index}]"), target, direct)
+    });
+    let targets = targets.collect();
+    let author = match &spec.commit {
+        Some(commit) => commit.author.clone(),
+        None => CommitAuthor {
+            name: DEFAULT_AUTHOR.0.to_owned(),
+            email: DEFAULT_AUTHOR.1.to_owned(),
+        },
+    };
+    Some(GitModel {
+        url,
+        branch,
+        secret: spec
+            .credentials
+            .as_ref()
+            .map(|credentials| credentials.secret_ref.name.clone()),
+        insecure: spec.insecure,
+        targets,
+        author,
+    })
+}
+
+fn read_target(
+    found: &mut Collector,
+    field: &str,
+    spec: &TargetSpec,
+    direct: bool,
+) -> Option<TargetModel> {
+    let (name, format, path) = match (&spec.kustomization, &spec.helm_values, &spec.argocd_source) {
+        (Some(target), None, None) => (
+            "kustomization",
+            TargetFormat::Kustomization,
+            Some(&target.path),
+        ),
+        (None, Some(target), None) => ("helmValues", TargetFormat::HelmValues, Some(&target.path)),
+        (None, None, Some(target)) => (
+            "argocdSource",
+            TargetFormat::ArgocdSource,
+            target.path.as_ref(),
+        ),
+        _ => {
+            let message = "set exactly one target: kustomization, helmValues or argocdSource";
+            found.add(field, message);
+            return None;
+        }
+    };
+    if direct {
+        let path = path.map_or("", |path| from_root(path));
+        let field = format!("{field}.{name}.path");
+        found.parse(&field, path, |path| files(format, path))?;
+    }
+    Some(TargetModel {
+        format,
+        path: path.cloned(),
+    })
+}

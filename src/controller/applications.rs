@@ -1,0 +1,193 @@
+//! Keeps the Applications that policies may select, and asks for the policies of those that change.
+//!
+//! Not a reflector: an Application is large and its status changes all the time. Kept is what
+//! deciding takes, and only a change of that is news.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use image_update_core::argocd;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client, ResourceExt as _};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::context::Context;
+use crate::argocd::application::{Application, SourceSpec};
+
+/// How often it is looked whether Argo CD was installed meanwhile.
+const KIND_CHECK: Duration = Duration::from_secs(30);
+
+/// What is kept of an Application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// What deciding takes.
+    pub(super) facts: Arc<argocd::Application>,
+    /// Its labels.
+    pub(super) labels: BTreeMap<String, String>,
+    /// The overrides of each source, in the form of an `.argocd-source` file.
+    pub(super) overrides: Vec<Vec<u8>>,
+}
+
+/// Namespace and name.
+type Key = (String, String);
+
+/// The Applications of the namespaces that the operator looks at.
+#[derive(Default)]
+pub(super) struct Applications {
+    known: RwLock<HashMap<Key, Arc<Known>>>,
+    /// Cancelled once they are known, or it is known that there is no such kind.
+    pub(super) are_known: CancellationToken,
+    /// Cancelled once the kind is there.
+    pub(super) kind_is_there: CancellationToken,
+}
+
+impl Known {
+    fn of(application: &Application) -> Self {
+        let sources = application.sources();
+        Self {
+            facts: Arc::new(application.facts()),
+            labels: application.labels().clone(),
+            overrides: sources.into_iter().map(SourceSpec::overrides).collect(),
+        }
+    }
+}
+
+impl Applications {
+    /// All of a namespace, sorted by name.
+    pub(super) fn of_namespace(&self, namespace: &str) -> Vec<Arc<Known>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<Arc<Known>> = known
+            .iter()
+            .filter(|((of, _), _)| of == namespace)
+            .map(|(_, known)| Arc::clone(known))
+            .collect();
+        found.sort_by(|a, b| a.facts.name.cmp(&b.facts.name));
+        found
+    }
+
+    /// Puts an Application in; returns what was known before if it is news.
+    fn put(&self, application: &Application) -> Option<Vec<Arc<Known>>> {
+        let new = Arc::new(Known::of(application));
+        let key = (new.facts.namespace.clone(), new.facts.name.clone());
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        match known.insert(key, Arc::clone(&new)) {
+            Some(old) if old == new => None,
+            Some(old) => Some(vec![old, new]),
+            None => Some(vec![new]),
+        }
+    }
+
+    fn remove(&self, key: &Key) -> Option<Arc<Known>> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.remove(key)
+    }
+}
+
+/// Follows the Applications of `namespaces` (all, if empty) until `stop` is cancelled.
+pub(super) async fn follow(
+    kube: Client,
+    namespaces: Vec<String>,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) {
+    let following = async {
+        wait_for_the_kind(&kube, &context).await;
+        let apis: Vec<Api<Application>> = if namespaces.is_empty() {
+            vec![Api::all(kube.clone())]
+        } else {
+            let namespaces = namespaces.iter();
+            namespaces
+                .map(|namespace| Api::namespaced(kube.clone(), namespace))
+                .collect()
+        };
+        let missing = Arc::new(AtomicUsize::new(apis.len()));
+        let watches = apis.into_iter().map(|api| {
+            let watch = watcher::watcher(api, watcher::Config::default()).default_backoff();
+            follow_one(watch.boxed(), &context, &missing)
+        });
+        futures::future::join_all(watches).await;
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = following => {}
+    }
+}
+
+/// Policies that select nothing go on meanwhile.
+async fn wait_for_the_kind(kube: &Client, context: &Context) {
+    loop {
+        let resources = kube.list_api_group_resources("argoproj.io/v1alpha1").await;
+        let is_there =
+            resources.is_ok_and(|list| list.resources.iter().any(|it| it.name == "applications"));
+        if is_there {
+            context.applications.kind_is_there.cancel();
+            return;
+        }
+        if !context.applications.are_known.is_cancelled() {
+            info!("The cluster has no Argo CD Applications; policies that select some wait");
+            context.applications.are_known.cancel();
+        }
+        tokio::time::sleep(KIND_CHECK).await;
+    }
+}
+
+async fn follow_one(
+    mut events: impl Stream<Item = Result<Event<Application>, watcher::Error>> + Unpin,
+    context: &Context,
+    missing: &AtomicUsize,
+) {
+    let mut first = true;
+    // The Applications of this watch that were seen since it started over.
+    let mut fresh: HashSet<Key> = HashSet::new();
+    let mut mine: HashSet<Key> = HashSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => fresh.clear(),
+            Ok(Event::InitApply(application) | Event::Apply(application)) => {
+                let key = (
+                    application.namespace().unwrap_or_default(),
+                    application.name_any(),
+                );
+                fresh.insert(key.clone());
+                mine.insert(key);
+                if let Some(news) = context.applications.put(&application) {
+                    context.trigger_policies_that_select(&news);
+                }
+            }
+            Ok(Event::Delete(application)) => {
+                let key = (
+                    application.namespace().unwrap_or_default(),
+                    application.name_any(),
+                );
+                mine.remove(&key);
+                forget(&key, context);
+            }
+            Ok(Event::InitDone) => {
+                for key in mine.difference(&fresh) {
+                    forget(key, context);
+                }
+                mine.clone_from(&fresh);
+                let left = missing.fetch_sub(usize::from(first), Ordering::SeqCst);
+                if first && left == 1 {
+                    context.applications.are_known.cancel();
+                }
+                first = false;
+            }
+            Err(error) => warn!(
+                error = &error as &dyn std::error::Error,
+                "Could not watch Applications"
+            ),
+        }
+    }
+}
+
+fn forget(key: &Key, context: &Context) {
+    if let Some(old) = context.applications.remove(key) {
+        context.trigger_policies_that_select(&[old]);
+    }
+}

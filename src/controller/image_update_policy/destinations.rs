@@ -1,0 +1,270 @@
+//! Where a policy writes, worked out for each Application that it selects. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use image_update_core::argocd::{self, Chosen, SourceType, choose, place};
+use image_update_core::plan::{Format, Overrides, Target};
+use image_update_core::remote::{BranchName, RemoteUrl, RepoPath};
+
+use crate::api::validate::{
+    self, ApplicationRule, GitModel, PolicyModel, TargetFormat, TargetModel, WriteBackModel,
+};
+use crate::controller::applications::Known;
+use crate::controller::error::{Error, PlaceProblem};
+
+/// What is written at once.
+pub(super) enum Destination {
+    /// A branch of a remote, with the files of all Applications that are in it.
+    Git {
+        url: RemoteUrl,
+        branch: Option<BranchName>,
+        targets: Vec<Target>,
+    },
+    /// An Application itself.
+    Application {
+        known: Arc<Known>,
+        /// The source, by its place.
+        index: usize,
+        target: Target,
+    },
+}
+
+impl Destination {
+    /// The Applications whose files are there, as `namespace/name`.
+    pub(super) fn applications(&self) -> Vec<String> {
+        let targets = match self {
+            Self::Git { targets, .. } => targets.as_slice(),
+            Self::Application { target, .. } => std::slice::from_ref(target),
+        };
+        let mut names: Vec<String> = targets
+            .iter()
+            .filter_map(Target::application_name)
+            .collect();
+        names.dedup();
+        names
+    }
+}
+
+/// Everything that a policy selects.
+#[derive(Default)]
+pub(super) struct Selection {
+    pub(super) destinations: Vec<Destination>,
+    /// Applications that can't be written, as `namespace/name`, and why.
+    pub(super) refused: Vec<(String, Error)>,
+    /// How many Applications there are; `None` for a policy that selects none by itself.
+    pub(super) matched: Option<usize>,
+}
+
+/// Files by the remote and the branch they are in.
+type Remotes = BTreeMap<(String, Option<String>), Vec<Target>>;
+
+/// The destinations of a policy among `applications`, those of its namespace.
+pub(super) fn select(
+    model: &PolicyModel,
+    applications: &[Arc<Known>],
+    argocd_namespace: &str,
+) -> Result<Selection, Error> {
+    if model.applications.is_empty() {
+        return direct(model);
+    }
+    let mut selection = Selection::default();
+    let mut remotes = Remotes::new();
+    let mut matched = 0;
+    for known in applications {
+        let (name, labels) = (&known.facts.name, &known.labels);
+        let rule = model.applications.iter();
+        let Some(rule) = rule.clone().find(|rule| rule.selects(name, labels)) else {
+            continue;
+        };
+        matched += 1;
+        let result = match &model.write_back {
+            WriteBackModel::Git(git) => {
+                let context = Context {
+                    git,
+                    rule,
+                    argocd_namespace,
+                };
+                context.add_files(known, &mut remotes)
+            }
+            WriteBackModel::Argocd => application(known, rule).map(|destination| {
+                selection.destinations.push(destination);
+            }),
+        };
+        if let Err(problem) = result {
+            let application = format!("{}/{name}", known.facts.namespace);
+            let error = Error::ApplicationPlace {
+                application: application.clone(),
+                problem,
+            };
+            selection.refused.push((application, error));
+        }
+    }
+    for ((url, branch), targets) in remotes {
+        selection
+            .destinations
+            .push(git_destination(&url, branch.as_deref(), targets)?);
+    }
+    selection.matched = Some(matched);
+    Ok(selection)
+}
+
+/// A policy that names repository and paths itself.
+fn direct(model: &PolicyModel) -> Result<Selection, Error> {
+    let WriteBackModel::Git(git) = &model.write_back else {
+        return Ok(Selection::default());
+    };
+    let Some(url) = &git.url else {
+        return Ok(Selection::default());
+    };
+    let targets = git.targets.iter().map(|target| {
+        let path = target.path.as_deref().unwrap_or_default();
+        let files = validate::files(target.format, validate::from_root(path));
+        Ok(Target {
+            path: path.to_owned(),
+            files: files.map_err(|problem| Error::TargetPath {
+                path: path.to_owned(),
+                problem,
+            })?,
+            format: match target.format {
+                TargetFormat::HelmValues => Format::HelmValues,
+                // Refused without Applications when the spec is read.
+                TargetFormat::Kustomization | TargetFormat::ArgocdSource => Format::Kustomization,
+            },
+            application: None,
+        })
+    });
+    Ok(Selection {
+        destinations: vec![Destination::Git {
+            url: url.clone(),
+            branch: git.branch.clone(),
+            targets: targets.collect::<Result<_, Error>>()?,
+        }],
+        ..Selection::default()
+    })
+}
+
+fn git_destination(
+    url: &str,
+    branch: Option<&str>,
+    targets: Vec<Target>,
+) -> Result<Destination, Error> {
+    let invalid = |problem: &dyn std::fmt::Display| Error::SourceAddress {
+        address: url.to_owned(),
+        problem: problem.to_string(),
+    };
+    let parsed = url
+        .parse()
+        .map_err(|problem: <RemoteUrl as std::str::FromStr>::Err| invalid(&problem))?;
+    let branch = match branch {
+        Some(branch) => Some(
+            branch
+                .parse()
+                .map_err(|problem: <BranchName as std::str::FromStr>::Err| invalid(&problem))?,
+        ),
+        None => None,
+    };
+    Ok(Destination::Git {
+        url: parsed,
+        branch,
+        targets,
+    })
+}
+
+/// What goes for every file of a policy in git.
+struct Context<'a> {
+    git: &'a GitModel,
+    rule: &'a ApplicationRule,
+    argocd_namespace: &'a str,
+}
+
+impl Context<'_> {
+    fn add_files(&self, known: &Known, remotes: &mut Remotes) -> Result<(), PlaceProblem> {
+        // First all, so that an Application is written as a whole or not at all.
+        let placed: Vec<_> = self
+            .git
+            .targets
+            .iter()
+            .map(|target| self.place(known, target))
+            .collect::<Result<_, _>>()?;
+        for (key, target) in placed {
+            remotes.entry(key).or_default().push(target);
+        }
+        Ok(())
+    }
+
+    fn place(
+        &self,
+        known: &Known,
+        target: &TargetModel,
+    ) -> Result<((String, Option<String>), Target), PlaceProblem> {
+        let facts = &known.facts;
+        let wanted: &[SourceType] = match target.format {
+            TargetFormat::Kustomization => &[SourceType::Kustomize],
+            TargetFormat::HelmValues => &[SourceType::Helm],
+            TargetFormat::ArgocdSource => &OVERRIDABLE,
+        };
+        let chosen = choose(facts, &self.rule.source, wanted).map_err(PlaceProblem::Source)?;
+        let path = match &target.path {
+            Some(path) => path.clone(),
+            None => override_file(facts, self.argocd_namespace),
+        };
+        let url = self.git.url.as_ref().map(ToString::to_string);
+        let branch = self.git.branch.as_ref().map(ToString::to_string);
+        let found = place(facts, chosen, url.as_deref(), branch.as_deref(), &path)
+            .map_err(PlaceProblem::Place)?;
+        let format = match target.format {
+            TargetFormat::Kustomization => Format::Kustomization,
+            TargetFormat::HelmValues => Format::HelmValues,
+            TargetFormat::ArgocdSource => Format::ArgocdSource(overrides(chosen)?),
+        };
+        let files = validate::files(target.format, &found.path).map_err(PlaceProblem::Path)?;
+        let placed = Target {
+            path,
+            files,
+            format,
+            application: Some(Arc::clone(facts)),
+        };
+        Ok(((found.repository, found.branch), placed))
+    }
+}
+
+const OVERRIDABLE: [SourceType; 3] = [SourceType::Helm, SourceType::Kustomize, SourceType::Plugin];
+
+fn overrides(chosen: Chosen<'_>) -> Result<Overrides, PlaceProblem> {
+    let source_type = chosen.source_type.ok_or(PlaceProblem::UnknownType)?;
+    Overrides::of(source_type).ok_or(PlaceProblem::NoOverrides)
+}
+
+fn application(known: &Arc<Known>, rule: &ApplicationRule) -> Result<Destination, PlaceProblem> {
+    let facts = &known.facts;
+    let chosen = choose(facts, &rule.source, &OVERRIDABLE).map_err(PlaceProblem::Source)?;
+    let target = Target {
+        path: "the Application".to_owned(),
+        files: vec![overrides_path()],
+        format: Format::ArgocdSource(overrides(chosen)?),
+        application: Some(Arc::clone(facts)),
+    };
+    Ok(Destination::Application {
+        known: Arc::clone(known),
+        index: chosen.index,
+        target,
+    })
+}
+
+/// The name under which the overrides of an Application itself stand among the files of a plan.
+pub(super) fn overrides_path() -> RepoPath {
+    "application".parse().expect("it is the name of a file")
+}
+
+/// The file that Argo CD reads: <https://argo-cd.readthedocs.io/en/stable/user-guide/parameters/>
+fn override_file(application: &argocd::Application, argocd_namespace: &str) -> String {
+    if application.namespace == argocd_namespace {
+        format!(".argocd-source-{}.yaml", application.name)
+    } else {
+        format!(
+            ".argocd-source-{}_{}.yaml",
+            application.namespace, application.name
+        )
+    }
+}
