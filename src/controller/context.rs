@@ -7,6 +7,7 @@ use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
@@ -34,6 +35,9 @@ pub(super) struct Context {
     pub(super) registry: registry::Client,
     /// Git remotes.
     pub(super) remotes: Remotes,
+    /// One permit for each policy that may be looked at at once. Waiting for others to join a push
+    /// takes none, or there would be no others.
+    pub(super) permits: Semaphore,
     /// Scans that watches and policies share.
     pub(super) scans: Scans,
     /// The tags of each watch.
@@ -73,11 +77,14 @@ impl Context {
         watches: Store<GuardedWatch>,
         policies: Store<GuardedPolicy>,
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
+        concurrency: u16,
+        stop: CancellationToken,
     ) -> Arc<Self> {
         let clock = Clock::system();
         Arc::new(Self {
             registry: registry::Client::new(),
-            remotes: Remotes::default(),
+            remotes: Remotes::new(stop),
+            permits: Semaphore::new(usize::from(concurrency)),
             scans: Scans::new(clock),
             tags: TagStore::default(),
             allowed_hosts,
@@ -93,6 +100,12 @@ impl Context {
             policies_are_known: CancellationToken::new(),
             kube,
         })
+    }
+
+    /// Waits until fewer policies than permitted are looked at.
+    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed; if it were, waiting for it would be the greater harm.
+        self.permits.acquire().await.ok()
     }
 
     /// Waits until all watches and policies are known. Before that nothing can be said about

@@ -330,6 +330,10 @@ pub struct GitWriteBack {
     #[schemars(length(min = 1, max = 244))]
     pub branch: Option<String>,
 
+    /// Where commits go, if not to `branch` itself: for changes that people review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushSpec>,
+
     /// As whom the remote is asked. Unset: anonymous.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsSpec>,
@@ -345,6 +349,21 @@ pub struct GitWriteBack {
     /// How commits look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitSpec>,
+}
+
+/// Where commits go.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PushSpec {
+    /// The branch to push to: a name, or a template for one in Go's text/template with `.AppName`
+    /// (the policy), `.AppNamespace`, `.Images` (each with `.Name`, `.Alias`, `.OldTag`,
+    /// `.NewTag`), `.SHA256` (of all changes) and `.TargetKey` (of repository, branch and paths).
+    /// It is made from `branch` if it is not there. While it contains the tip of `branch`, commits
+    /// are added to it; when it falls behind, it is made anew, unless that would lose a commit that
+    /// is not the operator's. Example: `image-updates/{{.SHA256}}`.
+    #[schemars(length(min = 1, max = 4096))]
+    #[x_kube(validation = Rule::new(r"self.contains('{{') || !self.matches(r'[ ~^:?*\[\\]')").message(r"push.branch is the name of a branch, or a template with {{…}}: no spaces and none of ~ ^ : ? * [ \"))]
+    pub branch: String,
 }
 
 /// As whom a git remote is asked.
@@ -392,11 +411,52 @@ pub struct KustomizationTarget {
 }
 
 /// How commits look.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommitSpec {
     /// Author and committer. Default: the operator's own.
-    pub author: CommitAuthor,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<CommitAuthor>,
+
+    /// The message, in Go's text/template with `.AppName` (the policy; several in a commit of a
+    /// batch), `.AppNamespace`, `.AppChanges` (each with `.Image`, `.OldTag`, `.NewTag`), `.Images`
+    /// and `.SHA256`. Default: `build: automatic update of {{ .AppName }}` with a line for each
+    /// change. Example: `chore: update{{range .AppChanges}} {{.Image}} to {{.NewTag}}{{end}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub message: Option<String>,
+
+    /// How many policies share a commit, of those that are written in one push. Default
+    /// `PerPolicy`.
+    #[serde(default)]
+    pub granularity: Granularity,
+
+    /// Signs commits. Unset: they are not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningSpec>,
+
+    /// Adds a `Signed-off-by` line with the author's name to messages. Default `false`.
+    #[serde(default)]
+    pub sign_off: bool,
+}
+
+/// How many policies share a commit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Granularity {
+    /// Each policy has a commit of its own.
+    #[default]
+    PerPolicy,
+    /// Policies of the same author, message, key and sign-off that wait for a push share a commit.
+    Batch,
+}
+
+/// What commits are signed with.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningSpec {
+    /// A Secret of this namespace with an OpenPGP private key in `git.asc`, or an SSH private key
+    /// in `identity`, `sshPrivateKey` or `ssh-privatekey`, and its `passphrase` if it has one.
+    pub secret_ref: LocalObjectReference,
 }
 
 /// Author and committer of the commits.

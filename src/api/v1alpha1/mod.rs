@@ -15,15 +15,16 @@ mod status;
 pub use common::{LocalObjectReference, NamespaceSelector, SecretKeyReference};
 pub use image_update_policy::{
     AlphabeticalStrategy, CommitAuthor, CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy,
-    GitWriteBack, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec,
-    KustomizationTarget, KustomizeImage, NumericalStrategy, SemverStrategy, SortOrder,
-    StrategySpec, TagExtract, TagRules, TargetSpec, WatchReference, WriteBackSpec,
+    GitWriteBack, Granularity, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy,
+    ImageUpdatePolicySpec, KustomizationTarget, KustomizeImage, NumericalStrategy, PushSpec,
+    SemverStrategy, SigningSpec, SortOrder, StrategySpec, TagExtract, TagRules, TargetSpec,
+    WatchReference, WriteBackSpec,
 };
 pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
 pub use reason::Reason;
 pub use status::{
     ImageState, ImageStatus, ImageUpdatePolicyStatus, ImageWatchStatus, LastScan, LastWrite,
-    PolicySummary, WatchSummary, WriteRecord,
+    PolicySummary, SettledValue, WatchSummary, WriteRecord,
 };
 
 /// The API group of both kinds.
@@ -31,3 +32,6 @@ pub const GROUP: &str = "image-update.dev";
 
 /// Any new value of this annotation asks for a reconciliation now.
 pub const REQUESTED_AT_ANNOTATION: &str = "image-update.dev/requestedAt";
+
+/// Any new value of this annotation on a policy lets it write again what was taken back in git.
+pub const RELEASE_ANNOTATION: &str = "image-update.dev/release";

@@ -102,6 +102,10 @@ pub struct ImageUpdatePolicyStatus {
     /// The value of the annotation `image-update.dev/requestedAt` that was last honoured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+
+    /// The value of the annotation `image-update.dev/release` that was last honoured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_release: Option<String>,
 }
 
 /// The state of one image of a policy.
@@ -125,6 +129,21 @@ pub struct ImageStatus {
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
+    /// What stood in all targets when the image was up to date last. If it is taken back in git,
+    /// it is not written again until there is a newer tag, the spec changes or the annotation
+    /// `image-update.dev/release` gets a new value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<SettledValue>,
+}
+
+/// What stood in the targets of an image.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettledValue {
+    /// The tag, with its digest where one is written.
+    pub value: String,
+    /// The branch on which it stood.
+    pub branch: String,
 }
 
 /// Where an image stands.

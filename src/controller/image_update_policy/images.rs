@@ -6,7 +6,7 @@ use image_update_core::policy;
 use super::Attempt;
 use crate::api::v1alpha1::{ImageState, ImageStatus, Reason};
 use crate::controller::error::Error;
-use crate::git::update::Receipt;
+use crate::write_back::job::Outcome as Written;
 
 /// The longest message of one image, in characters: 64 images and their history stay under
 /// 64 KiB.
@@ -45,6 +45,7 @@ fn failed(alias: &str, error: &Error) -> ImageStatus {
         state: ImageState::Failed,
         reason: error.reason(),
         message: error.chain(),
+        settled: None,
     }
 }
 
@@ -65,6 +66,7 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
             state: ImageState::Pending,
             reason: Reason::Progressing,
             message: "not looked at yet".to_owned(),
+            settled: None,
         },
     }
 }
@@ -74,15 +76,16 @@ fn severity(state: &State) -> u8 {
         State::UpToDate => 0,
         State::Change(_) => 1,
         State::AwaitingDigest => 2,
-        State::Refused(_) => 3,
-        State::Broken(_) => 4,
+        State::TakenBack(_) => 3,
+        State::Refused(_) => 4,
+        State::Broken(_) => 5,
     }
 }
 
 fn status_of(
     placement: &Placement,
     dry_run: bool,
-    written: &Result<Option<Receipt>, Error>,
+    written: &Result<Option<Written>, Error>,
 ) -> ImageStatus {
     let decision = placement.decision.as_ref();
     let selected = decision
@@ -112,6 +115,15 @@ fn status_of(
             Reason::Progressing,
             "the digest is being looked up".to_owned(),
         ),
+        (State::TakenBack(change), _) => (
+            ImageState::Held,
+            Reason::RevertedInGit,
+            format!(
+                "{} was taken back in git; held until a newer tag comes, the spec changes or \
+                 annotation image-update.dev/release gets a new value",
+                change.new
+            ),
+        ),
         (State::Refused(why), _) => {
             let (state, reason) = refused(why);
             (state, reason, why.to_string())
@@ -130,6 +142,7 @@ fn status_of(
         state,
         reason,
         message,
+        settled: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod conflict;
 mod gather;
 mod images;
 mod report;
+mod settled;
 
 use std::sync::Arc;
 
@@ -20,11 +21,14 @@ use super::context::{Context, GuardedPolicy};
 use super::error::Error;
 use super::status::{ReportError, names};
 use super::undecodable;
+use crate::api::v1alpha1::Granularity;
 use crate::api::v1alpha1::{ImageUpdatePolicy, REQUESTED_AT_ANNOTATION};
 use crate::api::validate::{self, PolicyModel};
-use crate::git::update::{Receipt, Signature};
+use crate::git::update::Signature;
+use crate::write_back::job::{CommitStyle, Outcome as Written};
 use gather::Gathered;
 use report::Report;
+use settled::Settled;
 
 /// How one reconciliation of a policy ended, when its spec could be read.
 enum Outcome {
@@ -37,15 +41,15 @@ enum Outcome {
 /// What was decided, and how writing it went.
 struct Attempt {
     /// The spec.
-    model: PolicyModel,
+    model: Arc<PolicyModel>,
     /// One entry per image, in the order of the spec.
-    images: Vec<Gathered>,
+    images: Arc<Vec<Gathered>>,
     /// What should stand in the targets; `None` if they could not be read.
     plan: Option<Plan>,
     /// Digests that could not be looked up, by alias.
     digest_errors: Vec<(String, Error)>,
-    /// The commit, if there was one; why not, if that failed.
-    written: Result<Option<Receipt>, Error>,
+    /// What came of the write, if it came to one; why not, if that failed.
+    written: Result<Option<Written>, Error>,
 }
 
 /// Compares what should run with what the target says, and writes the difference.
@@ -71,10 +75,11 @@ pub(super) async fn reconcile(
     let previous = context
         .policy_statuses
         .latest(&policy.metadata, policy.status.as_ref());
+    let settled = Settled::before(policy, previous.as_ref());
     let outcome = if policy.spec.suspend {
         Ok(Outcome::Suspended)
     } else {
-        run(policy, &context, now).await
+        run(policy, settled.clone(), &context, now).await
     };
     let failures = context
         .backoff
@@ -82,6 +87,7 @@ pub(super) async fn reconcile(
     let report = Report::new(
         policy,
         previous.as_ref(),
+        &settled,
         &outcome,
         failures,
         context.clock.now(),
@@ -99,6 +105,7 @@ pub(super) async fn reconcile(
 /// The fallible part. Owns no status, no events, no requeue.
 async fn run(
     policy: &ImageUpdatePolicy,
+    settled: Settled,
     context: &Context,
     now: Timestamp,
 ) -> Result<Outcome, Error> {
@@ -113,11 +120,12 @@ async fn run(
     }
     conflict::check(policy, &context.policies.state())?;
 
+    let permit = context.permit().await;
     let images = gather::images(policy, &model, context).await;
     if images.iter().all(|image| image.tags.is_err()) {
         let attempt = Attempt {
-            model,
-            images,
+            model: Arc::new(model),
+            images: Arc::new(images),
             plan: None,
             digest_errors: Vec::new(),
             written: Ok(None),
@@ -125,10 +133,28 @@ async fn run(
         return Ok(Outcome::Decided(Box::new(attempt)));
     }
     let options = gather::remote_options(policy, &model, context).await?;
-    let author = Signature::new(&model.git.author.name, &model.git.author.email, now)
-        .map_err(Error::InvalidAuthor)?;
-    let attempt = apply::apply(policy, model, images, &options, &author, context).await;
+    let style = commit_style(policy, &model, context, now).await?;
+    drop(permit);
+    let attempt = apply::apply(policy, model, images, settled, &options, &style, context).await;
     Ok(Outcome::Decided(Box::new(attempt)))
+}
+
+async fn commit_style(
+    policy: &ImageUpdatePolicy,
+    model: &PolicyModel,
+    context: &Context,
+    now: Timestamp,
+) -> Result<CommitStyle, Error> {
+    let commit = &model.git.commit;
+    let author = Signature::new(&commit.author.name, &commit.author.email, now)
+        .map_err(Error::InvalidAuthor)?;
+    Ok(CommitStyle {
+        message: commit.message.clone(),
+        author,
+        sign_off: commit.sign_off,
+        signing: gather::signing_key(policy, model, context, now).await?,
+        is_shared: commit.granularity == Granularity::Batch,
+    })
 }
 
 fn requested_at(policy: &ImageUpdatePolicy) -> Option<&String> {
@@ -141,11 +167,10 @@ fn requested_at(policy: &ImageUpdatePolicy) -> Option<&String> {
 
 fn log(outcome: &Result<Outcome, Error>, report: &Report) {
     if let Ok(Outcome::Decided(attempt)) = outcome
-        && let Ok(Some(Receipt::Pushed {
+        && let Ok(Some(Written::Written {
             commit_id,
             branch,
             attempts,
-            ..
         })) = &attempt.written
     {
         info!(

@@ -10,6 +10,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 
 use super::gather::INLINE_SCAN_INTERVAL;
+use super::settled::{self, Settled};
 use super::{Attempt, Outcome, images, requested_at};
 use crate::api::v1alpha1::{
     ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, LastWrite, PolicySummary,
@@ -19,7 +20,7 @@ use crate::api::validate::{self, ImageSource};
 use crate::controller::conditions::{self, Health, Verdict};
 use crate::controller::error::{Disposition, Error};
 use crate::controller::events::{self, Notice};
-use crate::git::update::Receipt;
+use crate::write_back::job::Outcome as Written;
 
 /// How many writes a status remembers.
 const HISTORY_LENGTH: usize = 10;
@@ -43,12 +44,14 @@ impl Report {
     pub(super) fn new(
         policy: &ImageUpdatePolicy,
         previous: Option<&ImageUpdatePolicyStatus>,
+        settled: &Settled,
         outcome: &Result<Outcome, Error>,
         failures: u32,
         now: Timestamp,
     ) -> Self {
         let old = previous.cloned().unwrap_or_default();
-        let images = image_statuses(policy, &old, outcome);
+        let mut images = image_statuses(policy, &old, outcome);
+        settled.note(&mut images, outcome);
         let verdict = verdict(outcome, &images);
         let ready = old
             .conditions
@@ -74,10 +77,11 @@ impl Report {
             summary: Some(summary(&images)),
             images,
             last_handled_reconcile_at: requested_at(policy).cloned(),
+            last_handled_release: settled::released(policy).cloned(),
             ..old
         };
         if let Ok(Outcome::Decided(attempt)) = outcome
-            && let Ok(Some(Receipt::Pushed {
+            && let Ok(Some(Written::Written {
                 commit_id, branch, ..
             })) = &attempt.written
         {
@@ -212,6 +216,7 @@ fn carried_over(
             state: ImageState::Pending,
             reason: Reason::Progressing,
             message: String::new(),
+            settled: None,
         })
     };
     policy

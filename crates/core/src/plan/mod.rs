@@ -37,6 +37,9 @@ pub struct ImageInput<'a> {
     pub digest: DigestRule,
     /// The tags to choose from.
     pub candidates: &'a [Candidate],
+    /// What stood in all targets when the image was up to date last, as [`Change::new`] has it.
+    /// Where it stands no more, somebody took it back, and it is not written again.
+    pub settled: Option<&'a str>,
 }
 
 /// Whether a digest is written beside the tag.
@@ -68,9 +71,11 @@ impl Plan {
             .iter()
             .filter_map(|placement| match &placement.state {
                 State::Change(change) => Some((placement, change)),
-                State::UpToDate | State::Refused(_) | State::AwaitingDigest | State::Broken(_) => {
-                    None
-                }
+                State::UpToDate
+                | State::TakenBack(_)
+                | State::Refused(_)
+                | State::AwaitingDigest
+                | State::Broken(_) => None,
             })
     }
 }
@@ -99,6 +104,8 @@ pub enum State {
     UpToDate,
     /// The target will say something else.
     Change(Change),
+    /// The target said so before and was changed back: the change is held.
+    TakenBack(Change),
     /// Nothing was selected.
     Refused(Reason),
     /// The digest of the selected tag has to be looked up first.
@@ -285,15 +292,20 @@ impl File<'_> {
             .map_err(|problem| self.problem(FormatError::Edit(problem)))?
             .is_some();
         if differs {
-            placement.state = State::Change(Change {
+            let change = Change {
                 image: current.name,
                 old: placement.current.clone(),
                 new: match digest {
                     Some(digest) => format!("{tag}@{digest}"),
                     None => tag.to_string(),
                 },
-            });
-            edits.extend(wanted);
+            };
+            if image.settled == Some(change.new.as_str()) {
+                placement.state = State::TakenBack(change);
+            } else {
+                placement.state = State::Change(change);
+                edits.extend(wanted);
+            }
         }
         Ok(placement)
     }
