@@ -92,7 +92,7 @@ async fn show(stage: &Stage, keep: bool) -> anyhow::Result<()> {
     );
     println!("(the rest is waiting for the scan: the watch looks every 10 s)");
     if keep {
-        stage.explain();
+        stage.explain()?;
         // Ctrl-C ends `main`.
         std::future::pending::<()>().await;
     }

@@ -31,7 +31,7 @@ pub(crate) struct Stage {
     server: ApiServer,
     registry: Registry,
     git: GitServer,
-    operator: Option<Child>,
+    pub(crate) operator: Option<Child>,
 }
 
 impl Stage {
@@ -194,7 +194,10 @@ impl Stage {
     }
 
     /// Prints how to go on by hand.
-    pub(crate) fn explain(&self) {
+    pub(crate) fn explain(&self) -> anyhow::Result<()> {
+        let authority = self.kubeconfig().with_file_name("git-ca.pem");
+        let pem = self.git.ca_pem().context("the git server has TLS")?;
+        std::fs::write(&authority, pem).context("write the git server's authority")?;
         let host = self.registry.host();
         let git = self
             .git
@@ -204,15 +207,17 @@ impl Stage {
             "\n==> Staying up until Ctrl-C\n\n\
              the cluster      export KUBECONFIG={}\n\
              \x20                kubectl -n {NAMESPACE} get iw,iup\n\
-             the repository   git -c http.sslVerify=false clone {git}\n\
+             the repository   GIT_SSL_CAINFO={} git clone {git}\n\
              the registry     curl http://{host}/v2/podinfo/tags/list\n\
              another tag      curl -s -H 'Accept: application/vnd.oci.image.manifest.v1+json' \\\n\
              \x20                  http://{host}/v2/podinfo/manifests/1.1.0 |\n\
              \x20                curl -X PUT --data-binary @- \\\n\
              \x20                  -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' \\\n\
              \x20                  http://{host}/v2/podinfo/manifests/1.2.0",
-            self.server.kubeconfig().display()
+            self.server.kubeconfig().display(),
+            authority.display(),
         );
+        Ok(())
     }
 }
 

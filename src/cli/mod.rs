@@ -6,7 +6,7 @@ mod version;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{LogConfig, RunConfig};
 
@@ -29,6 +29,11 @@ enum Command {
     Crds,
     /// Prints the version
     Version,
+}
+
+/// What the command line is made of, for its reference.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Parses the command line and carries the command out.

@@ -2,6 +2,10 @@
 //!
 //! A test compares each with what is committed; `make generate` writes them.
 
+mod cli_reference;
+mod reasons;
+mod spec_pages;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
@@ -28,6 +32,13 @@ pub fn crds() -> Vec<GeneratedFile> {
             &ImageWatch::crd(),
         ),
     ]
+}
+
+/// The reference pages: one for each kind, and the command line.
+pub fn references() -> Vec<GeneratedFile> {
+    let mut files = spec_pages::pages();
+    files.push(cli_reference::page());
+    files
 }
 
 fn crd(path: &'static str, definition: &CustomResourceDefinition) -> GeneratedFile {

@@ -15,15 +15,20 @@ fn program() -> PathBuf {
     path
 }
 
-/// The processes whose arguments name something in `folder`, as those of all servers do.
+/// The processes whose arguments or environment name something in `folder`: the servers have it
+/// in their arguments, the operator has it in `KUBECONFIG` only.
 fn processes_in(folder: &Path) -> Vec<String> {
     let folder = folder.display().to_string();
     let processes = std::fs::read_dir("/proc").expect("Linux has /proc");
     let paths = processes.filter_map(|entry| Some(entry.ok()?.path()));
-    let arguments = paths.filter_map(|path| std::fs::read(path.join("cmdline")).ok());
-    arguments
-        .map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "))
-        .filter(|arguments| arguments.contains(&folder))
+    let read = |path: PathBuf| {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\0', " ")
+    };
+    paths
+        .map(|path| (read(path.join("cmdline")), read(path.join("environ"))))
+        .filter(|(arguments, environ)| arguments.contains(&folder) || environ.contains(&folder))
+        .map(|(arguments, _)| arguments)
         .collect()
 }
 

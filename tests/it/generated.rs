@@ -11,6 +11,13 @@ fn crds_are_what_the_types_say() {
     }
 }
 
+#[test]
+fn references_are_what_the_code_says() {
+    for file in generate::references() {
+        check(&file);
+    }
+}
+
 /// Compares a generated file with the committed one; `UPDATE_GOLDENS=1` writes it instead.
 #[track_caller]
 #[expect(clippy::disallowed_methods, reason = "tests may read the environment")]

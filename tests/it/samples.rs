@@ -24,7 +24,7 @@ fn samples(folder: &str) -> Vec<(PathBuf, String)> {
 }
 
 /// Applies a sample as `kubectl apply --server-side --dry-run=server` does.
-async fn apply(text: &str) -> Result<(), kube::Error> {
+pub(crate) async fn apply(text: &str) -> Result<(), kube::Error> {
     let object: serde_json::Value = serde_yaml::from_str(text).expect("a sample is YAML");
     let kind = object["kind"].as_str().expect("a sample has a kind");
     let name = object["metadata"]["name"]

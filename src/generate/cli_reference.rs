@@ -1,0 +1,90 @@
+//! The reference page of the command line.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, Command};
+
+use super::GeneratedFile;
+
+const INTRODUCTION: &str = "\
+# Command line
+
+Generated from the program; `make generate` writes it anew.
+
+Data goes to standard output, logs to standard error. Exit codes: 0 done, 1 failed, 2 the command
+line is wrong. Where a flag has an environment variable, the flag wins.
+";
+
+/// Every command with its flags.
+pub(super) fn page() -> GeneratedFile {
+    let mut command = crate::cli::command();
+    command.build();
+    let mut text = String::from(INTRODUCTION);
+    text.push_str("\n## Every command\n");
+    table(
+        command.get_arguments().filter(|it| it.is_global_set()),
+        &mut text,
+    );
+    for command in command.get_subcommands() {
+        if command.get_name() != "help" {
+            section(command, &mut text);
+        }
+    }
+    GeneratedFile {
+        path: "docs/reference/cli.md",
+        content: text,
+    }
+}
+
+fn section(command: &Command, text: &mut String) {
+    let about = command.get_about().map(ToString::to_string);
+    // Writing to a String does not fail.
+    write!(
+        text,
+        "\n## {}\n\n{}.\n",
+        command.get_name(),
+        about.unwrap_or_default()
+    )
+    .ok();
+    table(
+        command.get_arguments().filter(|it| !it.is_global_set()),
+        text,
+    );
+}
+
+fn table<'a>(arguments: impl Iterator<Item = &'a Arg>, text: &mut String) {
+    let shown = |argument: &&Arg| !matches!(argument.get_id().as_str(), "help" | "version");
+    let mut arguments = arguments.filter(shown).peekable();
+    if arguments.peek().is_some() {
+        text.push_str("\n| Flag | Environment | Default | Meaning |\n|---|---|---|---|\n");
+    }
+    for argument in arguments {
+        row(argument, text);
+    }
+}
+
+fn row(argument: &Arg, text: &mut String) {
+    let names = argument.get_value_names().unwrap_or_default();
+    let flag = match (argument.get_long(), names.first()) {
+        (Some(long), Some(value)) if argument.get_action().takes_values() => {
+            format!("`--{long} {value}`")
+        }
+        (Some(long), _) => format!("`--{long}`"),
+        (None, _) => format!("`{}`", argument.get_id()),
+    };
+    let code = |value: &std::ffi::OsStr| format!("`{}`", value.to_string_lossy());
+    let environment = argument.get_env().map(code).unwrap_or_default();
+    let defaults = argument.get_default_values();
+    let default = defaults
+        .first()
+        .map(|value| code(value))
+        .unwrap_or_default();
+    let help = argument.get_long_help().or_else(|| argument.get_help());
+    let help = help.map(ToString::to_string).unwrap_or_default();
+    writeln!(
+        text,
+        "| {flag} | {environment} | {default} | {} |",
+        help.replace('\n', " ")
+    )
+    .ok();
+}

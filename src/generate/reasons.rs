@@ -1,0 +1,244 @@
+//! What each reason means for the one who reads it: the meaning is its doc comment, what the
+//! operator does and what helps stand here. A reason without an entry does not compile.
+
+use std::fmt::Write as _;
+
+use schemars::schema_for;
+use serde_json::Value;
+
+use crate::api::v1alpha1::Reason;
+
+/// Which kind's page a reason stands on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// ImageWatch.
+    Watch,
+    /// ImageUpdatePolicy.
+    Policy,
+    /// Both.
+    Both,
+}
+
+/// What the operator does and what helps.
+struct Guide {
+    scope: Scope,
+    then: &'static str,
+    advice: &'static str,
+}
+
+/// The table of the reasons that a kind can have.
+pub(super) fn table(scope: Scope) -> String {
+    let mut text =
+        String::from("| Reason | Meaning | The operator | What helps |\n|---|---|---|---|\n");
+    for (reason, meaning) in all() {
+        let guide = guide(reason);
+        if guide.scope == scope || guide.scope == Scope::Both {
+            // Writing to a String does not fail.
+            writeln!(
+                text,
+                "| `{}` | {meaning} | {} | {} |",
+                reason.as_str(),
+                guide.then,
+                guide.advice
+            )
+            .ok();
+        }
+    }
+    text
+}
+
+/// Every reason with its doc comment, in the order of the code.
+fn all() -> Vec<(Reason, String)> {
+    let schema = schema_for!(Reason).to_value();
+    let variants = schema["oneOf"].as_array().cloned().unwrap_or_default();
+    let read = |variant: &Value| {
+        let reason = serde_json::from_value(variant["const"].clone()).ok()?;
+        let meaning = variant["description"].as_str()?.replace('\n', " ");
+        Some((reason, meaning))
+    };
+    variants.iter().filter_map(read).collect()
+}
+
+const COMPARES: &str = "compares at its interval";
+const RETRIES: &str = "tries again, with growing pauses";
+const WAITS: &str = "goes on by itself once that changes";
+const STALLS: &str = "is stalled until the object changes; looks again at its interval";
+
+/// Every reason, by hand; the compiler misses none.
+#[expect(clippy::too_many_lines, reason = "a table, one row a reason")]
+fn guide(reason: Reason) -> Guide {
+    use Scope::{Both, Policy};
+    let (scope, then, advice) = match reason {
+        Reason::Succeeded => (Both, "goes on at its interval", ""),
+        Reason::Suspended => (Both, "does nothing", "Set `spec.suspend` to `false`."),
+        Reason::Updated => (
+            Policy,
+            COMPARES,
+            "It is the reason of the event that tells of a commit.",
+        ),
+        Reason::DryRun => (
+            Policy,
+            "decides and writes nothing",
+            "Set `spec.dryRun` to `false` to write.",
+        ),
+        Reason::Progressing => (Both, "is at it", "Wait a moment."),
+        Reason::InvalidSpec => (
+            Both,
+            STALLS,
+            "The message names the field, the value and the way out.",
+        ),
+        Reason::Undecodable => (
+            Both,
+            STALLS,
+            "The object was stored under another schema. Apply it again with the installed CRDs.",
+        ),
+        Reason::SecretNotFound => (
+            Both,
+            RETRIES,
+            "Create the Secret in the object's own namespace.",
+        ),
+        Reason::InvalidSecret => (
+            Both,
+            RETRIES,
+            "The message names the key. See the `secretRef` field for the keys that are read.",
+        ),
+        Reason::ClusterAccessFailed => (
+            Both,
+            RETRIES,
+            "Check the operator's RBAC and the API server.",
+        ),
+        Reason::WatchNotFound => (
+            Policy,
+            WAITS,
+            "Create the ImageWatch, or correct `watchRef`.",
+        ),
+        Reason::AccessDenied => (
+            Policy,
+            STALLS,
+            "The watch's owner has to name this namespace's labels in `accessFrom`.",
+        ),
+        Reason::WatchNotReady => (
+            Policy,
+            WAITS,
+            "Look at the watch: `kubectl get imagewatch`.",
+        ),
+        Reason::HostNotAllowed => (
+            Both,
+            STALLS,
+            "Use a host that the operator's `--allowed-hosts` permits, or have it added.",
+        ),
+        Reason::RegistryUnauthorized => (
+            Both,
+            RETRIES,
+            "Check the credential of the watch. Registries answer so for repositories that are not there, too.",
+        ),
+        Reason::RegistryForbidden => (
+            Both,
+            RETRIES,
+            "The credential is right and may not read this repository.",
+        ),
+        Reason::RepositoryNotFound => (Both, RETRIES, "Check the spelling of `spec.image`."),
+        Reason::TagNotFound => (
+            Policy,
+            RETRIES,
+            "The tag was there when the repository was listed. Check whether it was deleted.",
+        ),
+        Reason::RegistryRateLimited => (
+            Both,
+            "comes back when the registry said",
+            "Scan less often, or with a credential that has a higher limit.",
+        ),
+        Reason::RegistryUnavailable => (
+            Both,
+            RETRIES,
+            "The last list of tags stays in use. Check the registry and the network.",
+        ),
+        Reason::RegistryCertificateInvalid => (
+            Both,
+            RETRIES,
+            "Give the authority's certificate by `certSecretRef`.",
+        ),
+        Reason::RegistryInvalidResponse => (
+            Both,
+            RETRIES,
+            "The last list of tags stays in use. The message says what is wrong with the answer.",
+        ),
+        Reason::NoCandidate => (
+            Policy,
+            WAITS,
+            "Loosen the filters or the constraint; the message says what most tags failed.",
+        ),
+        Reason::DowngradeRefused => (
+            Policy,
+            WAITS,
+            "The target has a higher tag than any that passes. Set `allowDowngrade` if that is meant.",
+        ),
+        Reason::GitUnauthorized => (
+            Policy,
+            RETRIES,
+            "Check the Secret of `credentials.secretRef`.",
+        ),
+        Reason::GitForbidden => (
+            Policy,
+            RETRIES,
+            "The credential is right and may not do this. It needs to read and to push.",
+        ),
+        Reason::GitRepositoryNotFound => (
+            Policy,
+            RETRIES,
+            "Check `repository`. Git hosts answer so for private repositories without a credential, too.",
+        ),
+        Reason::BranchNotFound => (Policy, RETRIES, "Create the branch, or correct `branch`."),
+        Reason::GitUnavailable => (Policy, RETRIES, "Check the git host and the network."),
+        Reason::GitRateLimited => (
+            Policy,
+            "comes back when the host said",
+            "Share a repository between fewer policies, or raise the host's limit.",
+        ),
+        Reason::GitCertificateInvalid => (
+            Policy,
+            RETRIES,
+            "Put the authority's certificate into the Secret, as `ca.crt`.",
+        ),
+        Reason::GitInvalidResponse => (
+            Policy,
+            RETRIES,
+            "The message says what is wrong with the answer. A proxy or a login page is a common cause.",
+        ),
+        Reason::PushRejected => (
+            Policy,
+            RETRIES,
+            "The message has the host's words. Let the operator's account push to the branch.",
+        ),
+        Reason::LostRace => (
+            Policy,
+            RETRIES,
+            "Others push to the branch all the time; it goes on by itself.",
+        ),
+        Reason::TargetNotFound => (
+            Policy,
+            RETRIES,
+            "Check the target's `path`; the message says which files were looked for.",
+        ),
+        Reason::UnsafePath => (
+            Policy,
+            RETRIES,
+            "Name the file itself: links and submodules are never followed.",
+        ),
+        Reason::InvalidTarget => (
+            Policy,
+            RETRIES,
+            "The message has line and column. The file is left as it is.",
+        ),
+        Reason::Conflict => (
+            Policy,
+            STALLS,
+            "Change or delete one of the two policies; the older one goes on.",
+        ),
+    };
+    Guide {
+        scope,
+        then,
+        advice,
+    }
+}
