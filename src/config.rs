@@ -24,7 +24,7 @@ pub struct RunConfig {
     )]
     pub allowed_hosts: Vec<String>,
 
-    /// How many objects of each kind are reconciled at once.
+    /// How many objects of each kind are looked at at once; waiting for a push does not count.
     #[arg(
         long,
         env = "IMAGE_UPDATE_CONCURRENCY",

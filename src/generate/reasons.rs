@@ -205,6 +205,17 @@ fn guide(reason: Reason) -> Guide {
             RETRIES,
             "The message says what is wrong with the answer. A proxy or a login page is a common cause.",
         ),
+        Reason::ForeignCommits => (
+            Policy,
+            STALLS,
+            "Merge the base into the branch, merge the branch, or delete it.",
+        ),
+        Reason::RevertedInGit => (
+            Policy,
+            WAITS,
+            "Wait for a newer tag, change the spec, or give the annotation \
+             `image-update.dev/release` a new value.",
+        ),
         Reason::PushRejected => (
             Policy,
             RETRIES,

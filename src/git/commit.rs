@@ -5,6 +5,8 @@
 //! changes what the digest is of, or loses the header, and it is theirs from then on. A name and
 //! an address would not tell: people may commit under the operator's, or the operator under theirs.
 
+use std::fmt::Write as _;
+
 use gix::{
     ObjectId, actor, date, hash,
     objs::{self, Commit, CommitRef, Kind, WriteTo, commit::signature_field_name},
@@ -92,7 +94,7 @@ pub(crate) fn is_ours(commit: &[u8], hash: hash::Kind) -> bool {
     let Some((_, found)) = headers.find(|(name, _)| *name == SEAL_HEADER.as_bytes()) else {
         return false;
     };
-    let parents = commit.parents.iter().map(|it| it.as_ref());
+    let parents = commit.parents.iter().map(AsRef::as_ref);
     found.as_ref() == seal(&commit.tree.to_string(), parents, commit.message).as_bytes()
 }
 
@@ -106,7 +108,11 @@ fn seal<'a>(tree: &str, parents: impl IntoIterator<Item = &'a [u8]>, message: &[
     hasher.update(b"\n\n");
     hasher.update(message);
     let digest = hasher.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn serialise(commit: &Commit) -> Result<Vec<u8>, DraftError> {
@@ -128,7 +134,7 @@ mod tests {
 
     #[test]
     fn our_own_commit_is_known_again() {
-        check(|text| text.to_owned(), true);
+        check(ToOwned::to_owned, true);
     }
 
     #[test]

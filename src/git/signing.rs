@@ -25,8 +25,8 @@ pub struct SigningKey {
 }
 
 enum Kind {
-    Ssh(ssh::Key),
-    OpenPgp(openpgp::Key),
+    Ssh(Box<ssh::Key>),
+    OpenPgp(Box<openpgp::Key>),
 }
 
 /// Why a key can't sign.
@@ -64,9 +64,9 @@ impl SigningKey {
     ) -> Result<Self, SigningKeyError> {
         let text = text.trim_start();
         let kind = if text.starts_with(OPENSSH_HEADER) {
-            Kind::Ssh(ssh::Key::parse(text, passphrase)?)
+            Kind::Ssh(Box::new(ssh::Key::parse(text, passphrase)?))
         } else if text.starts_with(OPENPGP_HEADER) {
-            Kind::OpenPgp(openpgp::Key::parse(text, passphrase, now)?)
+            Kind::OpenPgp(Box::new(openpgp::Key::parse(text, passphrase, now)?))
         } else {
             return Err(SigningKeyError::Unknown);
         };

@@ -189,9 +189,12 @@ fn paths(jobs: &[Queued]) -> Vec<RepoPath> {
 /// Answers the jobs that an error is about: all of them, unless it is about a path.
 fn without_failed(jobs: Vec<Queued>, error: GitError) -> Vec<Queued> {
     let error = Arc::new(error);
-    let is_concerned = |queued: &Queued| match &*error {
-        GitError::Path { path, .. } => queued.job.paths.iter().any(|it| is_at(it, path)),
-        _ => true,
+    let is_concerned = |queued: &Queued| {
+        if let GitError::Path { path, .. } = &*error {
+            queued.job.paths.iter().any(|it| is_at(it, path))
+        } else {
+            true
+        }
     };
     let nobody = !jobs.iter().any(is_concerned);
     let (failed, rest): (Vec<_>, Vec<_>) = jobs

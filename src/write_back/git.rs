@@ -145,9 +145,9 @@ impl Entry {
     }
 
     /// Takes the jobs that go now. Those beyond a push's bound go next.
-    fn take(&self, branch: &Option<BranchName>) -> Vec<Queued> {
+    fn take(&self, turn: &Turn<'_>) -> Vec<Queued> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(queue) = queues.get_mut(branch) else {
+        let Some(queue) = queues.get_mut(turn.branch) else {
             return Vec::new();
         };
         let rest = queue
@@ -188,7 +188,7 @@ async fn serve(entry: Arc<Entry>, branch: Option<BranchName>, stop: Cancellation
                 () = stop.cancelled() => {}
             }
         }
-        let jobs = entry.take(&branch);
+        let jobs = entry.take(&turn);
         batch::run(&entry.remote, branch.as_ref(), jobs).await;
     }
 }

@@ -1,7 +1,9 @@
 //! OpenPGP keys: detached, armored signatures.
 
 use jiff::Timestamp;
-use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey};
+use pgp::composed::{
+    ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey, SignedSecretSubKey,
+};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Signature, SignatureType};
 use pgp::types::{KeyDetails as _, Password};
@@ -10,10 +12,17 @@ use super::SigningKeyError;
 
 /// A key with the passphrase that opens it.
 pub(super) struct Key {
-    key: SignedSecretKey,
+    parts: SignedSecretKey,
     passphrase: Password,
-    /// Which subkey signs; none if the primary key does.
-    subkey: Option<usize>,
+    signer: Signer,
+}
+
+/// Which part of a key signs.
+#[derive(Clone, Copy)]
+enum Signer {
+    Primary,
+    /// The subkey of this index.
+    Subkey(usize),
 }
 
 impl Key {
@@ -26,11 +35,11 @@ impl Key {
             SignedSecretKey::from_string(text).map_err(|_| SigningKeyError::Malformed)?;
         key.verify_bindings()
             .map_err(|_| SigningKeyError::Malformed)?;
-        let subkey = signer(&key, now).ok_or(SigningKeyError::Unusable)?;
+        let signer = signer(&key, now).ok_or(SigningKeyError::Unusable)?;
         let key = Self {
-            key,
+            parts: key,
             passphrase: passphrase.map_or_else(Password::empty, Password::from),
-            subkey,
+            signer,
         };
         // The only way to know that it opens, and that its algorithm can sign.
         key.sign(b"").map_err(|_| match passphrase {
@@ -43,7 +52,7 @@ impl Key {
 
     pub(super) fn sign(&self, payload: &[u8]) -> Result<String, SigningKeyError> {
         let (rng, hash) = (rand::rngs::OsRng, HashAlgorithm::Sha256);
-        let signature = match self.subkey.and_then(|at| self.key.secret_subkeys.get(at)) {
+        let signature = match self.subkey() {
             Some(subkey) => DetachedSignature::sign_binary_data(
                 rng,
                 &subkey.key,
@@ -53,7 +62,7 @@ impl Key {
             ),
             None => DetachedSignature::sign_binary_data(
                 rng,
-                &self.key.primary_key,
+                &self.parts.primary_key,
                 &self.passphrase,
                 hash,
                 payload,
@@ -64,18 +73,25 @@ impl Key {
             .map_err(|_| SigningKeyError::Unusable)
     }
 
+    /// The subkey that signs; none if the primary key does.
+    fn subkey(&self) -> Option<&SignedSecretSubKey> {
+        match self.signer {
+            Signer::Primary => None,
+            Signer::Subkey(at) => self.parts.secret_subkeys.get(at),
+        }
+    }
+
     fn is_encrypted(&self) -> bool {
-        let params = match self.subkey.and_then(|at| self.key.secret_subkeys.get(at)) {
+        let params = match self.subkey() {
             Some(subkey) => subkey.key.secret_params(),
-            None => self.key.primary_key.secret_params(),
+            None => self.parts.primary_key.secret_params(),
         };
         params.is_encrypted()
     }
 }
 
 /// Which part of the key signs: the last subkey that may, as gpg does it, else the primary key.
-/// `None` if no part may; `Some(None)` for the primary key.
-fn signer(key: &SignedSecretKey, now: Timestamp) -> Option<Option<usize>> {
+fn signer(key: &SignedSecretKey, now: Timestamp) -> Option<Signer> {
     if !key.details.revocation_signatures.is_empty() {
         return None;
     }
@@ -97,8 +113,8 @@ fn signer(key: &SignedSecretKey, now: Timestamp) -> Option<Option<usize>> {
             })
     });
     match subkey {
-        Some(at) => Some(Some(at)),
-        None => own.key_flags().sign().then_some(None),
+        Some(at) => Some(Signer::Subkey(at)),
+        None => own.key_flags().sign().then_some(Signer::Primary),
     }
 }
 

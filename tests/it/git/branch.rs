@@ -142,11 +142,11 @@ async fn commit_of_ours_that_somebody_amended_is_theirs() -> Result<()> {
 
     let error = push_tag(&remote, "1.2.0").await.expect_err("it is theirs");
 
-    assert!(
-        matches!(&error, UpdateError::Git(Error::ForeignCommits { commit_id, .. })
-            if commit_id.to_string() == amended),
-        "{error:?}"
-    );
+    let UpdateError::Git(Error::ForeignCommits { commit_id, .. }) = &error else {
+        anyhow::bail!("another error than expected: {error:?}");
+    };
+    let found = commit_id.to_string();
+    assert_eq!(found, amended);
     Ok(())
 }
 

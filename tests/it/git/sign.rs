@@ -182,18 +182,32 @@ fn keys_that_cannot_sign_are_refused() -> Result<()> {
     let only_certifies = Ring::new(["ed25519", "cert", "never"], &[], "")?;
     let late = Timestamp::from_second(4_000_000_000)?;
 
-    use SigningKeyError as E;
-    check(&encrypted, None, now(), E::NoPassphrase);
-    check(&encrypted, Some("wrong"), now(), E::WrongPassphrase);
-    check(&ring.text, None, now(), E::NoPassphrase);
-    check(&ring.text, Some("wrong"), now(), E::WrongPassphrase);
-    check(&ring.text, Some(PASSPHRASE), late, E::Unusable);
-    check(&only_certifies.text, None, now(), E::Unusable);
-    check("ssh-ed25519 AAAA", None, now(), E::Unknown);
-    check("", None, now(), E::Unknown);
+    check(&encrypted, None, now(), SigningKeyError::NoPassphrase);
+    check(
+        &encrypted,
+        Some("wrong"),
+        now(),
+        SigningKeyError::WrongPassphrase,
+    );
+    check(&ring.text, None, now(), SigningKeyError::NoPassphrase);
+    check(
+        &ring.text,
+        Some("wrong"),
+        now(),
+        SigningKeyError::WrongPassphrase,
+    );
+    check(
+        &ring.text,
+        Some(PASSPHRASE),
+        late,
+        SigningKeyError::Unusable,
+    );
+    check(&only_certifies.text, None, now(), SigningKeyError::Unusable);
+    check("ssh-ed25519 AAAA", None, now(), SigningKeyError::Unknown);
+    check("", None, now(), SigningKeyError::Unknown);
     let half = |text: &str| text[..text.len() / 2].to_owned();
-    check(&half(&encrypted), None, now(), E::Malformed);
-    check(&half(&ring.text), None, now(), E::Malformed);
+    check(&half(&encrypted), None, now(), SigningKeyError::Malformed);
+    check(&half(&ring.text), None, now(), SigningKeyError::Malformed);
     Ok(())
 }
 

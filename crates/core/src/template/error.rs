@@ -77,15 +77,15 @@ impl From<&ErrorContext> for Position {
 
 impl TemplateError {
     pub(super) fn syntax(error: &ParseError) -> Self {
-        match error {
-            ParseError::WithContext(context, message) => Self::Syntax {
+        if let ParseError::WithContext(context, message) = error {
+            return Self::Syntax {
                 at: Some(context.into()),
                 message: shown(message),
-            },
-            other => Self::Syntax {
-                at: None,
-                message: shown(&other.to_string()),
-            },
+            };
+        }
+        Self::Syntax {
+            at: None,
+            message: shown(&error.to_string()),
         }
     }
 

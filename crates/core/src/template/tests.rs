@@ -166,11 +166,16 @@ fn hostile_templates_end() {
         .render(&data(&two()))
         .expect_err("it does too much");
     assert!(matches!(error, TemplateError::TooMuch { .. }), "{error:?}");
+    // Go itself refuses such a width, in the text.
+    check(
+        "{{printf \"%999999999d\" 1}}",
+        &[],
+        "%!(NOVERB)%!(EXTRA int=1)",
+    );
     for text in [
         "{{define \"r\"}}{{template \"r\" .}}{{end}}{{template \"r\" .}}",
         "{{range 1000000000}}{{end}}",
         "{{range 90000}}xxxxxxxxxx{{end}}",
-        "{{printf \"%999999999d\" 1}}",
         "{{$s := \"x\"}}{{range 100}}{{$s = print $s $s}}{{end}}",
     ] {
         let error = Template::checked(text).expect_err("it does too much");
