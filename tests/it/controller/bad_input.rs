@@ -141,6 +141,21 @@ async fn a_missing_git_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_another_namespace() {
+    let (world, _registry) = sound().await;
+    let other = World::start().await;
+    let ca = world.git.ca_pem().expect("the git server has TLS");
+    let credential = [
+        ("username", GIT_USER),
+        ("password", GIT_PASSWORD),
+        ("ca.crt", ca),
+    ];
+    other.secret("elsewhere", None, &credential).await;
+    let spec = git(&json!({"credentials": {"secretRef": {"name": "elsewhere"}}}));
+    policy_is_refused(world, spec, "SecretNotFound", "Secret elsewhere is not").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_git_secret_without_a_password() {
     let (world, _registry) = sound().await;
     world.secret("half", None, &[("username", "robot")]).await;
