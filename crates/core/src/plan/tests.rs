@@ -213,9 +213,8 @@ mod kustomizations {
         assert_eq!((asked[0].0.as_str(), asked[0].1.as_str()), ("app", "1.1.0"));
 
         let said = format!("registry.example/app: 1.0.0 -> 1.1.0@{DIGEST}");
-        let after = format!(
-            "images:\n- {{name: registry.example/app, newTag: 1.1.0, digest: \"{DIGEST}\"}}\n"
-        );
+        let after =
+            format!("images:\n- {{name: registry.example/app, newTag: 1.1.0, digest: {DIGEST}}}\n");
         check_with(&image, K, file, Some(DIGEST), &said, &after);
     }
 
@@ -317,9 +316,9 @@ mod helm_values {
             "image: {tag: 1.0.0}\n",
             Some(DIGEST),
             &format!("registry.example/app: 1.0.0 -> 1.1.0@{DIGEST}"),
-            &format!("image: {{tag: \"1.1.0@{DIGEST}\"}}\n"),
+            &format!("image: {{tag: 1.1.0@{DIGEST}}}\n"),
         );
-        let file = format!("image: {{tag: \"1.1.0@{DIGEST}\"}}\n");
+        let file = format!("image: {{tag: 1.1.0@{DIGEST}}}\n");
         let kept = apart().digest(DigestRule::IfNotPresent);
         check_with(&kept, H, &file, Some(OTHER), "up to date", "");
     }
