@@ -202,9 +202,8 @@ mod kustomizations {
         assert_eq!((asked[0].0.as_str(), asked[0].1.as_str()), ("app", "1.1.0"));
 
         let said = format!("registry.example/app: 1.0.0 -> 1.1.0@{DIGEST}");
-        let after = format!(
-            "images:\n- {{name: registry.example/app, newTag: 1.1.0, digest: {DIGEST}}}\n"
-        );
+        let after =
+            format!("images:\n- {{name: registry.example/app, newTag: 1.1.0, digest: {DIGEST}}}\n");
         check_with(&image, K, file, Some(DIGEST), &said, &after);
     }
 
