@@ -55,6 +55,8 @@ test: stack ## every test: unit, property, documentation, integration
 	$(need_rust)
 	$(need_git)
 	cargo test --locked --workspace --doc
+	@# `--examples` builds their tests; the demo's test runs the demo itself.
+	cargo build --locked --example demo
 	cargo test --locked --workspace --lib --bins --tests --examples
 
 .PHONY: test-core

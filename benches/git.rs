@@ -189,8 +189,8 @@ fn remote(server: &GitServer) -> anyhow::Result<Remote> {
 async fn engine(remote: &Remote, file: &str, tag: &str) -> anyhow::Result<()> {
     let path = path(file)?;
     let request = UpdateRequest {
-        branch: None,
         paths: vec![path.clone()],
+        ..UpdateRequest::default()
     };
     let decide = |snapshot: &Snapshot| {
         let content = snapshot.files.get(&path).and_then(Option::as_ref)?;
@@ -199,6 +199,7 @@ async fn engine(remote: &Remote, file: &str, tag: &str) -> anyhow::Result<()> {
             files: [(path.clone(), set_tag(text, tag).into_bytes())].into(),
             message: "Update".to_owned(),
             author: Signature::new("Bench", "bench@example.com", Timestamp::UNIX_EPOCH).ok()?,
+            signing: None,
         })
     };
     remote

@@ -33,7 +33,8 @@ pub struct RunConfig {
     )]
     pub argocd_namespace: String,
 
-    /// How many objects of each kind are reconciled at once.
+    /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a push does
+    /// not count.
     #[arg(
         long,
         env = "IMAGE_UPDATE_CONCURRENCY",
@@ -42,7 +43,8 @@ pub struct RunConfig {
     )]
     pub concurrency: u16,
 
-    /// How long a write that is under way may still take after SIGTERM, in seconds.
+    /// How long a write that is under way may still take after SIGTERM, in seconds, from 1 to
+    /// 600.
     #[arg(
         long,
         env = "IMAGE_UPDATE_SHUTDOWN_TIMEOUT",

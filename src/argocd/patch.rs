@@ -37,7 +37,7 @@ pub async fn update(
     name: &str,
     index: usize,
     field_manager: &str,
-    mut edit: impl FnMut(&Application, &[u8]) -> Option<Vec<u8>> + Send,
+    mut edit: impl FnMut(&[u8]) -> Option<Vec<u8>> + Send,
 ) -> Result<Outcome, Error> {
     let api: Api<Application> = Api::namespaced(kube.clone(), namespace);
     let shown = format!("{namespace}/{name}");
@@ -54,7 +54,7 @@ pub async fn update(
             return Ok(Outcome::Unchanged);
         };
         let before = source.overrides();
-        let Some(after) = edit(&application, &before) else {
+        let Some(after) = edit(&before) else {
             return Ok(Outcome::Unchanged);
         };
         let parse = |bytes: &[u8]| {

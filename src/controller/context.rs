@@ -7,6 +7,7 @@ use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::applications::{Applications, Known};
@@ -18,6 +19,7 @@ use crate::api::v1alpha1::{
     ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, ImageWatchStatus,
 };
 use crate::api::validate;
+use crate::config::RunConfig;
 use crate::hosts::AllowedHosts;
 use crate::registry;
 use crate::write_back::git::Remotes;
@@ -36,6 +38,9 @@ pub(super) struct Context {
     pub(super) registry: registry::Client,
     /// Git remotes.
     pub(super) remotes: Remotes,
+    /// One permit for each policy that may be looked at at once. Waiting for others to join a push
+    /// takes none, or there would be no others.
+    pub(super) permits: Semaphore,
     /// Scans that watches and policies share.
     pub(super) scans: Scans,
     /// The tags of each watch.
@@ -75,20 +80,22 @@ impl Context {
     /// Fresh caches around the given clients and stores.
     pub(super) fn new(
         kube: Client,
+        config: &RunConfig,
         allowed_hosts: AllowedHosts,
-        argocd_namespace: String,
         watches: Store<GuardedWatch>,
         policies: Store<GuardedPolicy>,
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
+        stop: CancellationToken,
     ) -> Arc<Self> {
         let clock = Clock::system();
         Arc::new(Self {
             registry: registry::Client::new(),
-            remotes: Remotes::default(),
+            remotes: Remotes::new(stop),
+            permits: Semaphore::new(usize::from(config.concurrency)),
             scans: Scans::new(clock),
             tags: TagStore::default(),
             allowed_hosts,
-            argocd_namespace,
+            argocd_namespace: config.argocd_namespace.clone(),
             clock,
             backoff: Backoff::default(),
             recorder: Recorder::new(kube.clone(), Reporter::from(FIELD_MANAGER)),
@@ -102,6 +109,12 @@ impl Context {
             policies_are_known: CancellationToken::new(),
             kube,
         })
+    }
+
+    /// Waits until fewer policies than permitted are looked at.
+    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed; if it were, waiting for it would be the greater harm.
+        self.permits.acquire().await.ok()
     }
 
     /// Waits until all watches and policies are known. Before that nothing can be said about

@@ -13,6 +13,7 @@ use crate::api::validate::Problems;
 use crate::argocd;
 use crate::git::error as git;
 use crate::registry;
+use crate::write_back::job;
 
 /// Why a reconciliation stopped. One variant per thing a user would do differently.
 #[derive(Debug, thiserror::Error)]
@@ -95,9 +96,9 @@ pub(super) enum Error {
     #[error(transparent)]
     Registry(Arc<registry::Error>),
 
-    /// The remote could not be read or written; the error names it.
+    /// The remote could not be read or written, or the commit not be made; the error names it.
     #[error(transparent)]
-    Git(git::Error),
+    WriteBack(job::Error),
 
     /// The cluster has no Argo CD.
     #[error(
@@ -197,6 +198,15 @@ pub(super) enum SecretProblem {
     /// A registry credential can't be read.
     #[error(transparent)]
     Credential(registry::credentials::Error),
+    /// None of the keys that may hold a signing key is there.
+    #[error("it has none of the keys {}", .keys.join(", "))]
+    NoSigningKey {
+        /// The keys.
+        keys: &'static [&'static str],
+    },
+    /// The signing key can't sign.
+    #[error(transparent)]
+    SigningKey(git::SigningKeyError),
 }
 
 /// What the operator does about an error: requeue, condition, event and metric follow from it.
@@ -234,7 +244,11 @@ impl Error {
             | Self::ApplicationsUnavailable
             | Self::Application(_) => Disposition::Retry,
             Self::Registry(source) => registry_disposition(source),
-            Self::Git(source) => git_disposition(source),
+            Self::WriteBack(source) => match source {
+                job::Error::Git(source) => git_disposition(source),
+                job::Error::Message(_) | job::Error::Branch(_) => Disposition::Stall,
+                job::Error::Interrupted => Disposition::Retry,
+            },
         }
     }
 
@@ -251,7 +265,11 @@ impl Error {
             Self::AccessDenied { .. } => Reason::AccessDenied,
             Self::WatchNotReady { .. } => Reason::WatchNotReady,
             Self::Registry(source) => registry_reason(source),
-            Self::Git(source) => git_reason(source),
+            Self::WriteBack(source) => match source {
+                job::Error::Git(source) => git_reason(source),
+                job::Error::Message(_) | job::Error::Branch(_) => Reason::InvalidSpec,
+                job::Error::Interrupted => Reason::GitUnavailable,
+            },
             Self::Conflict { .. } => Reason::Conflict,
             Self::ApplicationsUnavailable => Reason::ApplicationsUnavailable,
             Self::NoApplication => Reason::NoApplication,

@@ -120,6 +120,7 @@ pub(super) fn git_reason(error: &git::Error) -> Reason {
             PathError::LfsPointer | PathError::TooLarge => Reason::InvalidTarget,
         },
         E::Draft { .. } => Reason::InvalidSpec,
+        E::ForeignCommits { .. } => Reason::ForeignCommits,
         E::PushRejected { .. } => Reason::PushRejected,
         E::LostRace { .. } => Reason::LostRace,
     }
@@ -140,6 +141,7 @@ pub(super) fn git_disposition(error: &git::Error) -> Disposition {
         | E::NoDefaultBranch { .. }
         | E::Path { .. }
         | E::Draft { .. }
+        | E::ForeignCommits { .. }
         | E::PushRejected { .. } => Disposition::Stall,
     }
 }

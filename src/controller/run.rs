@@ -42,11 +42,12 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
     let (trigger, triggered) = mpsc::unbounded();
     let context = Context::new(
         kube.clone(),
+        config,
         allowed_hosts,
-        config.argocd_namespace.clone(),
         watches.clone(),
         policies.clone(),
         trigger,
+        stop.clone(),
     );
 
     let forget = Arc::clone(&context);
@@ -60,19 +61,21 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
         objects::<ImageUpdatePolicy>(&kube, config, policy_writer, known, move |policy| {
             forget.forget_policy(policy.meta());
         });
-    let settings = kube::runtime::controller::Config::default().concurrency(config.concurrency);
+    let settings = kube::runtime::controller::Config::default();
 
     let mut tasks = JoinSet::new();
     tasks.spawn(
         Controller::for_stream(watch_stream, watches)
-            .with_config(settings.clone())
+            .with_config(settings.clone().concurrency(config.concurrency))
             .graceful_shutdown_on(stop.clone().cancelled_owned())
             .run(image_watch::reconcile, error_policy, Arc::clone(&context))
             .for_each(async |result| log_failure(result)),
     );
     tasks.spawn(
         Controller::for_stream(policy_stream, policies)
-            .with_config(settings)
+            // Policies that wait for a push must not keep others from joining it: see
+            // `Context::permits`.
+            .with_config(settings.concurrency(0))
             .reconcile_on(triggered)
             .graceful_shutdown_on(stop.clone().cancelled_owned())
             .run(

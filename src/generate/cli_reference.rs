@@ -81,9 +81,19 @@ fn row(argument: &Arg, text: &mut String) {
         .unwrap_or_default();
     let help = argument.get_long_help().or_else(|| argument.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
+    let values: Vec<String> = argument
+        .get_possible_values()
+        .iter()
+        .map(|value| format!("`{}`", value.get_name()))
+        .collect();
+    let values = if values.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", values.join(", "))
+    };
     writeln!(
         text,
-        "| {flag} | {environment} | {default} | {} |",
+        "| {flag} | {environment} | {default} | {}{values} |",
         help.replace('\n', " ")
     )
     .ok();

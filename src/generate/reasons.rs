@@ -59,10 +59,14 @@ fn all() -> Vec<(Reason, String)> {
     variants.iter().filter_map(read).collect()
 }
 
+// Each begins with the condition that is true beside a false `Ready`, if there is one;
+// `tests/it/controller/bad_input.rs` compares that with what the operator does.
 const COMPARES: &str = "compares at its interval";
-const RETRIES: &str = "tries again, with growing pauses";
-const WAITS: &str = "goes on by itself once that changes";
-const STALLS: &str = "is stalled until the object changes; looks again at its interval";
+const RETRIES: &str = "`Reconciling`: tries again, with growing pauses";
+const RETURNS: &str = "`Reconciling`: comes back when it was told to, within the hour";
+const WAITS: &str = "`Reconciling`: goes on by itself once that changes";
+const LOOKS: &str = "looks again at its interval, and when tags or the object change";
+const STALLS: &str = "`Stalled`: looks again at its interval, and when the object changes";
 
 /// Every reason, by hand; the compiler misses none.
 #[expect(clippy::too_many_lines, reason = "a table, one row a reason")]
@@ -81,7 +85,11 @@ fn guide(reason: Reason) -> Guide {
             "decides and writes nothing",
             "Set `spec.dryRun` to `false` to write.",
         ),
-        Reason::Progressing => (Both, "is at it", "Wait a moment."),
+        Reason::Progressing => (
+            Policy,
+            "is at it",
+            "It stands on images only. Wait a moment.",
+        ),
         Reason::InvalidSpec => (
             Both,
             STALLS,
@@ -89,7 +97,7 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::Undecodable => (
             Both,
-            STALLS,
+            "`Stalled`: looks again when the object changes",
             "The object was stored under another schema. Apply it again with the installed CRDs.",
         ),
         Reason::SecretNotFound => (
@@ -115,7 +123,7 @@ fn guide(reason: Reason) -> Guide {
         Reason::AccessDenied => (
             Policy,
             STALLS,
-            "The watch's owner has to name this namespace's labels in `accessFrom`.",
+            "The watch's owner has to name this namespace's labels in `accessFrom`. A watch that is not there looks the same from another namespace.",
         ),
         Reason::WatchNotReady => (
             Policy,
@@ -145,7 +153,7 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::RegistryRateLimited => (
             Both,
-            "comes back when the registry said",
+            RETURNS,
             "Scan less often, or with a credential that has a higher limit.",
         ),
         Reason::RegistryUnavailable => (
@@ -165,12 +173,12 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::NoCandidate => (
             Policy,
-            WAITS,
+            LOOKS,
             "Loosen the filters or the constraint; the message says what most tags failed.",
         ),
         Reason::DowngradeRefused => (
             Policy,
-            WAITS,
+            LOOKS,
             "The target has a higher tag than any that passes. Set `allowDowngrade` if that is meant.",
         ),
         Reason::GitUnauthorized => (
@@ -188,11 +196,11 @@ fn guide(reason: Reason) -> Guide {
             RETRIES,
             "Check `repository`. Git hosts answer so for private repositories without a credential, too.",
         ),
-        Reason::BranchNotFound => (Policy, RETRIES, "Create the branch, or correct `branch`."),
+        Reason::BranchNotFound => (Policy, STALLS, "Create the branch, or correct `branch`."),
         Reason::GitUnavailable => (Policy, RETRIES, "Check the git host and the network."),
         Reason::GitRateLimited => (
             Policy,
-            "comes back when the host said",
+            RETURNS,
             "Share a repository between fewer policies, or raise the host's limit.",
         ),
         Reason::GitCertificateInvalid => (
@@ -202,12 +210,23 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::GitInvalidResponse => (
             Policy,
-            RETRIES,
+            "`Reconciling`: tries again, with growing pauses; `Stalled` after a redirect to another address",
             "The message says what is wrong with the answer. A proxy or a login page is a common cause.",
+        ),
+        Reason::ForeignCommits => (
+            Policy,
+            STALLS,
+            "Merge the base into the branch, merge the branch, or delete it.",
+        ),
+        Reason::RevertedInGit => (
+            Policy,
+            WAITS,
+            "Wait for a newer tag, change the spec, or give the annotation \
+             `image-update.dev/release` a new value.",
         ),
         Reason::PushRejected => (
             Policy,
-            RETRIES,
+            STALLS,
             "The message has the host's words. Let the operator's account push to the branch.",
         ),
         Reason::LostRace => (
@@ -217,17 +236,17 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::TargetNotFound => (
             Policy,
-            RETRIES,
+            LOOKS,
             "Check the target's `path`; the message says which files were looked for.",
         ),
         Reason::UnsafePath => (
             Policy,
-            RETRIES,
+            STALLS,
             "Name the file itself: links and submodules are never followed.",
         ),
         Reason::InvalidTarget => (
             Policy,
-            RETRIES,
+            "looks again at its interval, and when tags or the object change; `Stalled` if the file is a pointer of Git LFS or too large",
             "The message has line and column. The file is left as it is.",
         ),
         Reason::NoApplication => (

@@ -11,8 +11,8 @@ use image_update_core::{
 
 pub use super::{
     http::TransportError, locate::PathError, object::CollisionError, options::CredentialError,
-    pack::PackError, protocol::ProtocolError, resolver::ResolveError, tree::MalformedTree,
-    update::DraftError,
+    pack::PackError, protocol::ProtocolError, resolver::ResolveError, signing::SigningKeyError,
+    tree::MalformedTree, update::DraftError,
 };
 
 /// Why a remote could not be read or written. One variant per thing a user would do differently.
@@ -112,6 +112,23 @@ pub enum Error {
         #[source]
         source: DraftError,
     },
+    /// The branch to push to lacks commits of its base, and has some that are not ours: to bring it
+    /// up to date would lose them.
+    #[error(
+        "{branch} of {remote} is behind {base} and holds commit {commit_id}, which is somebody \
+         else's, so it is left alone\n\
+         hint: merge {base} into it, merge it, or delete it"
+    )]
+    ForeignCommits {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch to push to.
+        branch: BranchName,
+        /// The branch it is made from.
+        base: BranchName,
+        /// The newest of the commits that are not ours.
+        commit_id: ObjectId,
+    },
     /// The server keeps refusing the push though nobody else wrote: a rule of the server, such as a
     /// protected branch or a hook. Trying again changes nothing.
     #[error("{remote} refused the push to {branch}: {text}")]
@@ -146,6 +163,15 @@ pub enum UpdateError<E: std::error::Error + 'static> {
     /// The remote could not be read or written.
     #[error(transparent)]
     Git(Error),
+    /// One of the drafts can't become a commit. Nothing was pushed.
+    #[error("draft {draft} can't become a commit")]
+    Build {
+        /// Which one, from 0.
+        draft: usize,
+        /// Why not.
+        #[source]
+        source: Error,
+    },
     /// The caller could not decide what to write.
     #[error(transparent)]
     Decide(E),

@@ -12,8 +12,8 @@
 //! builds one commit on that tip in memory and pushes it. The server's compare-and-swap decides
 //! races; every doubt is settled by asking for the tip again, never by the wording of an answer.
 //!
-//! Refused here: following symbolic links, entering submodules, force-pushing, creating branches,
-//! sending a credential to any host but the remote's.
+//! Refused here: following symbolic links, entering submodules, sending a credential to any host but
+//! the remote's, and force-pushing over a commit that is not ours.
 
 mod commit;
 mod edit;
@@ -27,6 +27,7 @@ mod protocol;
 pub mod remote;
 mod resolver;
 mod session;
+pub mod signing;
 mod store;
 mod tree;
 pub mod update;

@@ -17,7 +17,7 @@ use super::{
     error::{Error, TransportError, UpdateError},
     options::RemoteOptions,
     protocol::push::Verdict,
-    session::{Session, Tip},
+    session::{Built, Destination, Session, Tip},
     update::{CommitDraft, Receipt, Snapshot, UpdateRequest},
 };
 
@@ -41,10 +41,20 @@ pub struct Remote {
     session: Mutex<Session>,
 }
 
-/// A commit that was sent to the server.
+/// Where an update starts and where it goes.
+#[derive(PartialEq)]
+struct Route {
+    /// What is read and built upon.
+    from: Tip,
+    /// What is written.
+    to: Destination,
+}
+
+/// Commits that were sent to the server.
 struct Attempt {
-    tip: Tip,
+    route: Route,
     commit_id: ObjectId,
+    commits: Vec<Option<ObjectId>>,
     files: Vec<RepoPath>,
 }
 
@@ -98,6 +108,21 @@ impl Remote {
         request: &UpdateRequest,
         mut decide: impl FnMut(&Snapshot) -> Result<Option<CommitDraft>, E> + Send,
     ) -> Result<Receipt, UpdateError<E>> {
+        self.update_all(request, |snapshot| {
+            decide(snapshot).map(|draft| draft.into_iter().collect())
+        })
+        .await
+    }
+
+    /// As [`Remote::update`], with several commits, each on top of the one before, in one push.
+    ///
+    /// The files of a draft are whole, so one that changes a file after another has to start from
+    /// what that one made of it.
+    pub async fn update_all<E: std::error::Error + 'static>(
+        &self,
+        request: &UpdateRequest,
+        mut decide: impl FnMut(&Snapshot) -> Result<Vec<CommitDraft>, E> + Send,
+    ) -> Result<Receipt, UpdateError<E>> {
         let mut session = self.session.lock().await;
         let result = update(&mut session, request, &mut decide).await;
         if result.is_err() {
@@ -129,55 +154,50 @@ async fn read(
 async fn update<E: std::error::Error + 'static>(
     session: &mut Session,
     request: &UpdateRequest,
-    decide: &mut (impl FnMut(&Snapshot) -> Result<Option<CommitDraft>, E> + Send),
+    decide: &mut (impl FnMut(&Snapshot) -> Result<Vec<CommitDraft>, E> + Send),
 ) -> Result<Receipt, UpdateError<E>> {
     let mut doubtful: Option<(Attempt, Doubt)> = None;
     let mut attempts = 0;
     let mut refusals = 0;
     loop {
-        let tip = session
-            .tip(request.branch.as_ref())
-            .await
-            .map_err(UpdateError::Git)?;
+        let route = route(session, request).await.map_err(UpdateError::Git)?;
         if let Some((attempt, doubt)) = doubtful.take() {
-            if tip.commit_id == attempt.commit_id {
+            if route.to.old == Some(attempt.commit_id) {
                 return Ok(attempt.pushed(attempts));
             }
-            let is_refusal = matches!(doubt, Doubt::Refused(_)) && tip == attempt.tip;
+            let is_refusal = matches!(doubt, Doubt::Refused(_)) && route == attempt.route;
             refusals = if is_refusal { refusals + 1 } else { 0 };
             if refusals >= MAX_REFUSALS || attempts >= MAX_ATTEMPTS {
-                let error = doubt.into_error(session.remote(), &tip, is_refusal, attempts);
+                let error = doubt.into_error(session.remote(), &route.to, is_refusal, attempts);
                 return Err(UpdateError::Git(error));
             }
         }
 
         attempts += 1;
         let snapshot = session
-            .snapshot(&tip, &request.paths)
+            .snapshot(&route.from, &request.paths)
             .await
             .map_err(UpdateError::Git)?;
-        let draft = decide(&snapshot).map_err(UpdateError::Decide)?;
-        let built = match &draft {
-            Some(draft) => session.build(&tip, draft).await.map_err(UpdateError::Git)?,
-            None => None,
-        };
-        let Some(built) = built else {
+        let drafts = decide(&snapshot).map_err(UpdateError::Decide)?;
+        let (built, commits) = build_all(session, &route.from, &drafts).await?;
+        let Some(last) = built.last() else {
             return Ok(Receipt::UpToDate {
-                branch: tip.branch,
-                commit_id: tip.commit_id,
+                branch: route.from.branch,
+                commit_id: route.from.commit_id,
             });
         };
 
         let server = session.receive_pack().await.map_err(UpdateError::Git)?;
-        let verdict = session.push(server, &tip, &built).await;
+        let verdict = session.push(server, &route.to, &built).await;
         let attempt = Attempt {
-            tip,
-            commit_id: built.commit_id,
-            files: built.files.clone(),
+            route,
+            commit_id: last.commit_id,
+            commits,
+            files: built.iter().flat_map(|it| it.files.clone()).collect(),
         };
         let doubt = match verdict {
             Ok(Verdict::Accepted) => {
-                session.adopt(built);
+                session.settle(attempt.commit_id);
                 return Ok(attempt.pushed(attempts));
             }
             Ok(Verdict::Refused(text)) => Doubt::Refused(text),
@@ -186,7 +206,7 @@ async fn update<E: std::error::Error + 'static>(
         };
         debug!(
             git.remote = %session.remote(),
-            git.branch = %attempt.tip.branch,
+            git.branch = %attempt.route.to.branch,
             commit.id = %attempt.commit_id,
             attempts,
             "A push did not succeed at once; looking at the branch again"
@@ -196,12 +216,75 @@ async fn update<E: std::error::Error + 'static>(
     }
 }
 
+/// Finds out what to build upon: the branch that is pushed to while it contains the tip of its
+/// base, else the base.
+async fn route(session: &mut Session, request: &UpdateRequest) -> Result<Route, Error> {
+    let base = session.tip(request.branch.as_ref()).await?;
+    let push = request.push.as_ref().filter(|push| **push != base.branch);
+    let Some(branch) = push.cloned() else {
+        let to = Destination {
+            branch: base.branch.clone(),
+            old: Some(base.commit_id),
+        };
+        return Ok(Route { from: base, to });
+    };
+    let old = session.position(&branch).await?;
+    let to = Destination { branch, old };
+    let Some(tip) = old else {
+        return Ok(Route { from: base, to });
+    };
+    let beyond = session.beyond(base.commit_id, tip).await?;
+    if beyond.contains_base {
+        let from = Tip {
+            branch: to.branch.clone(),
+            commit_id: tip,
+        };
+        return Ok(Route { from, to });
+    }
+    match beyond.foreign {
+        None => Ok(Route { from: base, to }),
+        Some(commit_id) => Err(Error::ForeignCommits {
+            remote: session.remote().clone(),
+            branch: to.branch,
+            base: base.branch,
+            commit_id,
+        }),
+    }
+}
+
+/// Builds the drafts on top of each other. Those that change nothing make no commit.
+async fn build_all<E: std::error::Error + 'static>(
+    session: &mut Session,
+    from: &Tip,
+    drafts: &[CommitDraft],
+) -> Result<(Vec<Built>, Vec<Option<ObjectId>>), UpdateError<E>> {
+    let mut tip = from.clone();
+    let (mut built, mut commits) = (Vec::new(), Vec::new());
+    for (index, draft) in drafts.iter().enumerate() {
+        let commit = session
+            .build(&tip, draft)
+            .await
+            .map_err(|source| UpdateError::Build {
+                draft: index,
+                source,
+            })?;
+        commits.push(commit.as_ref().map(|commit| commit.commit_id));
+        if let Some(commit) = commit {
+            session.adopt(&commit);
+            tip.commit_id = commit.commit_id;
+            built.push(commit);
+        }
+    }
+    Ok((built, commits))
+}
+
 impl Attempt {
     fn pushed(self, attempts: u32) -> Receipt {
         Receipt::Pushed {
-            branch: self.tip.branch,
+            branch: self.route.to.branch,
             commit_id: self.commit_id,
-            parent: self.tip.commit_id,
+            commits: self.commits,
+            parent: self.route.from.commit_id,
             attempts,
             files: self.files,
         }
@@ -211,8 +294,14 @@ impl Attempt {
 impl Doubt {
     /// The error to give up with. A refusal counts as the server's rule only if nobody else moved
     /// the branch.
-    fn into_error(self, remote: &RemoteUrl, tip: &Tip, is_rule: bool, attempts: u32) -> Error {
-        let (remote, branch) = (remote.clone(), tip.branch.clone());
+    fn into_error(
+        self,
+        remote: &RemoteUrl,
+        to: &Destination,
+        is_rule: bool,
+        attempts: u32,
+    ) -> Error {
+        let (remote, branch) = (remote.clone(), to.branch.clone());
         match self {
             Self::Unanswered(error) => error,
             Self::Refused(text) if is_rule => Error::PushRejected {
@@ -263,6 +352,7 @@ fn is_in_doubt(error: &Error) -> bool {
         | Error::MalformedTree { .. }
         | Error::ObjectMissing { .. }
         | Error::Draft { .. }
+        | Error::ForeignCommits { .. }
         | Error::PushRejected { .. }
         | Error::LostRace { .. } => false,
     }

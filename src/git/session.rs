@@ -4,7 +4,10 @@
 //! objects of the last head. Both may be dropped at any time.
 
 mod build;
+mod history;
 mod read;
+
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use gix::ObjectId;
@@ -55,6 +58,14 @@ pub(crate) struct Built {
     pub(crate) commit_id: ObjectId,
     pub(crate) files: Vec<RepoPath>,
     objects: Vec<NewObject>,
+}
+
+/// Where a push goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Destination {
+    pub(crate) branch: BranchName,
+    /// What is there now; nothing if the branch is to be made.
+    pub(crate) old: Option<ObjectId>,
 }
 
 impl Session {
@@ -116,26 +127,44 @@ impl Session {
         }
     }
 
-    /// Pushes a commit built on `tip`.
+    /// Asks where `branch` is now; nothing if there is no such branch.
+    pub(crate) async fn position(
+        &mut self,
+        branch: &BranchName,
+    ) -> Result<Option<ObjectId>, Error> {
+        let server = self.upload_pack().await?;
+        let request = ls_refs::request(server, Some(branch));
+        let body = self
+            .exchange(Service::UploadPack, request, MAX_REFS_BYTES)
+            .await?;
+        let refs = ls_refs::parse(&body, Some(branch)).map_err(|source| self.protocol(source))?;
+        Ok(refs.branch)
+    }
+
+    /// Pushes commits, each built on the one before.
     pub(crate) async fn push(
         &self,
         server: ReceivePack,
-        tip: &Tip,
-        built: &Built,
+        to: &Destination,
+        commits: &[Built],
     ) -> Result<Verdict, Error> {
-        let pack = encode(&built.objects, tip.commit_id.kind(), !server.no_thin)
-            .map_err(|source| self.pack(source))?;
+        let Some(last) = commits.last() else {
+            return Ok(Verdict::Accepted);
+        };
+        let hash = last.commit_id.kind();
+        let objects = once_each(commits.iter().flat_map(|it| &it.objects));
+        let pack = encode(&objects, hash, !server.no_thin).map_err(|source| self.pack(source))?;
         let command = push::Command {
-            branch: &tip.branch,
-            old: tip.commit_id,
-            new: built.commit_id,
+            branch: &to.branch,
+            old: to.old.unwrap_or_else(|| hash.null()),
+            new: last.commit_id,
         };
         let request = push::request(server, &command, &pack);
         let body = self
             .exchange(Service::ReceivePack, request, MAX_REPORT_BYTES)
             .await?;
         let verdict =
-            push::parse(server, &tip.branch, &body).map_err(|source| self.protocol(source))?;
+            push::parse(server, &to.branch, &body).map_err(|source| self.protocol(source))?;
         Ok(match (verdict, &self.credential) {
             (Verdict::Refused(text), Some(credential)) => {
                 Verdict::Refused(credential.redact(&text))
@@ -144,13 +173,17 @@ impl Session {
         })
     }
 
-    /// Takes over the objects of a commit that is on the branch now: the next update starts there.
-    pub(crate) fn adopt(&mut self, built: Built) {
-        let hash = built.commit_id.kind();
-        for new in built.objects {
-            self.store.insert(new.id, new.object);
+    /// Takes over the objects of a commit, so that the next one can be built on it.
+    pub(crate) fn adopt(&mut self, built: &Built) {
+        for new in &built.objects {
+            self.store.insert(new.id, new.object.clone());
         }
-        self.store.keep_only(&built.commit_id, hash);
+    }
+
+    /// Drops what is not reached by a commit that is on the branch now: the next update starts
+    /// there.
+    pub(crate) fn settle(&mut self, commit_id: ObjectId) {
+        self.store.keep_only(&commit_id, commit_id.kind());
     }
 
     async fn upload_pack(&mut self) -> Result<UploadPack, Error> {
@@ -241,4 +274,17 @@ impl Session {
             id,
         }
     }
+}
+
+/// Leaves out what is there before: repeated objects, and those that an earlier one replaces. Then
+/// deltas only refer to what the server has or what comes earlier, never to each other in a circle.
+fn once_each<'a>(objects: impl Iterator<Item = &'a NewObject>) -> Vec<&'a NewObject> {
+    let mut known = HashSet::new();
+    objects
+        .filter(|new| {
+            let is_first = known.insert(new.id);
+            known.extend(new.replaces.iter().map(|(id, _)| *id));
+            is_first
+        })
+        .collect()
 }

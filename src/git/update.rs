@@ -1,20 +1,29 @@
 //! What is asked of a remote and what comes back: plain data.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gix::ObjectId;
 use image_update_core::remote::{BranchName, RepoPath};
 use jiff::Timestamp;
 
+use super::signing::{SigningKey, SigningKeyError};
+
 /// The largest file read or written. Values files and manifests are a thousandth of it.
 pub const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
 
 /// Which files of which branch an update is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UpdateRequest {
-    /// The branch; the remote's default branch where none is named.
+    /// The branch that is read; the remote's default branch where none is named. It must exist.
     pub branch: Option<BranchName>,
+    /// The branch that is written, where that is another one.
+    ///
+    /// It is made from `branch` if it does not exist. While it contains the tip of `branch`, its
+    /// files are read and commits are added to it. Otherwise it is made anew from `branch`, if
+    /// nobody else's commit would be lost by that.
+    pub push: Option<BranchName>,
     /// The files to read. A file that does not exist is no error.
     pub paths: Vec<RepoPath>,
 }
@@ -22,7 +31,7 @@ pub struct UpdateRequest {
 /// Files as they are in one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The branch that was read.
+    /// The branch that was read: the one that is written, or the one it is made from.
     pub branch: BranchName,
     /// The commit at its tip.
     pub commit_id: ObjectId,
@@ -31,7 +40,7 @@ pub struct Snapshot {
 }
 
 /// A commit to be made on top of a [`Snapshot`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct CommitDraft {
     /// The new content of files. What already has it is left out of the commit; what does not exist
     /// is created, with its directories.
@@ -40,6 +49,8 @@ pub struct CommitDraft {
     pub message: String,
     /// Author and committer.
     pub author: Signature,
+    /// Signs the commit.
+    pub signing: Option<Arc<SigningKey>>,
 }
 
 /// Who makes a commit, and when.
@@ -62,6 +73,9 @@ pub enum DraftError {
     /// An empty name, an empty address, or a character that ends either in git's format.
     #[error("the author's name or e-mail address is empty or contains <, > or a line break")]
     Signature,
+    /// The commit can't be signed.
+    #[error(transparent)]
+    Signing(SigningKeyError),
 }
 
 /// What an update came to.
@@ -74,13 +88,15 @@ pub enum Receipt {
         /// The commit at its tip.
         commit_id: ObjectId,
     },
-    /// A commit is on the branch.
+    /// Commits are on the branch.
     Pushed {
         /// The branch that was written.
         branch: BranchName,
-        /// The new commit.
+        /// The new commit, the last one if there are several.
         commit_id: ObjectId,
-        /// The commit it was made on.
+        /// The commit of each draft, in their order; none of a draft that changed nothing.
+        commits: Vec<Option<ObjectId>>,
+        /// The commit the first one was made on.
         parent: ObjectId,
         /// How many times it was tried: more than once after a lost race or a lost connection.
         attempts: u32,

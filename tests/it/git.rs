@@ -2,7 +2,9 @@
 //!
 //! Each test looks at the repository afterwards with git's own eyes, `git fsck --strict` included.
 
+mod branch;
 mod race;
+mod sign;
 mod transport;
 mod write;
 
@@ -93,13 +95,14 @@ fn draft(files: &[(&str, &[u8])], tag: &str) -> CommitDraft {
             .collect(),
         message: format!("Update shop\n\nto {tag}"),
         author: Signature::new("Updater", "updater@example.org", time).expect("a valid author"),
+        signing: None,
     }
 }
 
 fn request(files: &[&str]) -> UpdateRequest {
     UpdateRequest {
-        branch: None,
         paths: files.iter().map(|file| path(file)).collect(),
+        ..UpdateRequest::default()
     }
 }
 
@@ -122,8 +125,10 @@ async fn check_read(server: &GitServer, name: &str, remote: &Remote, expected: &
 async fn refused_write(remote: &Remote, files: &[(&str, &[u8])]) -> Error {
     let request = request(&[]);
     let write = remote.update(&request, |_| Ok::<_, Infallible>(Some(draft(files, "1"))));
-    let UpdateError::Git(error) = write.await.expect_err("the write is refused");
-    error
+    match write.await.expect_err("the write is refused") {
+        UpdateError::Git(error) | UpdateError::Build { source: error, .. } => error,
+        UpdateError::Decide(never) => match never {},
+    }
 }
 
 /// Compares an error with its causes to the expected text, and looks for secrets in it.

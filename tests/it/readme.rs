@@ -69,7 +69,11 @@ async fn run(line: &str) {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         // The tests are built the same way, but for the profile.
-        ["cargo", "build", "--release", "--locked"] => {}
+        ["cargo", "install", "--locked", "--path", "."] => {}
+        // The objects are applied as the block that holds them.
+        ["kubectl", "apply", "-f", "podinfo.yaml"] => {
+            assert!(readme().contains("save it as `podinfo.yaml`:\n\n```yaml\n"));
+        }
         [
             "image-update-operator",
             "crds",
@@ -112,6 +116,7 @@ fn console(text: &str) {
         include_str!("../../crds/image-update.dev_imagewatches.yaml"),
         include_str!("../../crds/image-update.dev_imageupdatepolicies.yaml"),
     ];
+    let mut titles = Vec::new();
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
@@ -133,13 +138,17 @@ fn console(text: &str) {
                 let name = annotation.split_once('=').map(|(name, _)| name);
                 assert_eq!(name, Some("image-update.dev/requestedAt"));
             }
-            ["$", "kubectl", "get", "imagewatches,imageupdatepolicies"] | [] | ["podinfo", ..] => {}
+            ["$", "kubectl", "get", "imagewatches,imageupdatepolicies"] | [] => {}
             ["NAME", ..] => {
-                let shown: Vec<String> = columns(line);
+                titles = columns(line);
                 assert!(
-                    crds.iter().any(|crd| printed(crd) == shown),
-                    "{shown:?} are the columns of neither kind"
+                    crds.iter().any(|crd| printed(crd) == titles),
+                    "{titles:?} are the columns of neither kind"
                 );
+            }
+            ["podinfo", ..] => {
+                let cells = columns(line);
+                assert_eq!(cells.len(), titles.len(), "{cells:?} under {titles:?}");
             }
             _ => assert_eq!(line, "", "a line that no rule knows"),
         }

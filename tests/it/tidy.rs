@@ -10,7 +10,7 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
@@ -19,10 +19,19 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("registry", &["hosts", "tls"]),
     ("git", &["hosts", "tls"]),
     ("write_back", &["git"]),
+    ("argocd", &[]),
     ("generate", &["api", "cli"]),
     (
         "controller",
-        &["api", "config", "git", "hosts", "registry", "write_back"],
+        &[
+            "api",
+            "argocd",
+            "config",
+            "git",
+            "hosts",
+            "registry",
+            "write_back",
+        ],
     ),
     (
         "cli",
@@ -59,7 +68,7 @@ fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
-    ["src", "crates", "tests", "examples"]
+    ["src", "crates", "tests", "examples", "benches"]
         .iter()
         .flat_map(|folder| files(folder, ".rs"))
         .collect()
@@ -92,12 +101,11 @@ fn layers_use_only_what_the_picture_allows() {
             problems.push(format!("{file}: the layer {layer} is not in the picture"));
             continue;
         };
-        for part in text.split("crate::").skip(1) {
-            let used = part
-                .split(|it: char| !it.is_alphanumeric() && it != '_')
-                .next();
-            let used = used.unwrap_or_default();
-            if !used.is_empty() && used != layer && !allowed.contains(&used) {
+        if text.contains(concat!("super::", "super::")) {
+            problems.push(format!("{file}: write crate:: instead of climbing up"));
+        }
+        for used in used_layers(&text) {
+            if used != layer && !allowed.contains(&used) {
                 problems.push(format!("{file}: {layer} must not use {used}"));
             }
         }
@@ -105,6 +113,53 @@ fn layers_use_only_what_the_picture_allows() {
     none(
         &problems,
         "move the code, or change the picture in docs/architecture.md",
+    );
+}
+
+/// What follows each `crate::`: one name, or the names of a group in braces.
+fn used_layers(text: &str) -> Vec<&str> {
+    let mut used = Vec::new();
+    for part in text.split("crate::").skip(1) {
+        let Some(group) = part.strip_prefix('{') else {
+            used.extend(first_word(part));
+            continue;
+        };
+        let mut depth = 0_u32;
+        let mut is_start = true;
+        for (at, character) in group.char_indices() {
+            match character {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => is_start = true,
+                _ if is_start && !character.is_whitespace() => {
+                    used.extend(first_word(&group[at..]));
+                    is_start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    used
+}
+
+fn first_word(text: &str) -> Option<&str> {
+    text.split(|it: char| !it.is_alphanumeric() && it != '_')
+        .next()
+        .filter(|word| !word.is_empty())
+}
+
+#[test]
+fn every_form_of_a_use_is_read() {
+    // In two parts, so that the layers of this text are not those of this file.
+    let text = [
+        concat!("use cra", "te::git::Error;"),
+        concat!("use cra", "te::{api::{Reason, v1}, hosts, tls::{self}};"),
+        concat!("let it = cra", "te::registry::Client::new();"),
+    ];
+    assert_eq!(
+        used_layers(&text.join("\n")),
+        ["git", "api", "hosts", "tls", "registry"]
     );
 }
 
@@ -128,7 +183,11 @@ fn the_core_has_no_io() {
     for (path, text) in files("crates/core/src", ".rs") {
         for word in [
             "std::fs",
-            "std::net",
+            // Addresses are values; only sockets and lookups are IO.
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "ToSocketAddrs",
             "std::env",
             "std::process",
             "std::thread",
@@ -217,22 +276,170 @@ fn every_reason_is_documented() {
     );
 }
 
+/// The rules of the Makefile that a user may call, with their lines.
+fn targets(makefile: &str) -> BTreeMap<&str, &str> {
+    let rule = |line| {
+        let (name, rest): (&str, &str) = str::split_once(line, ':')?;
+        let is_name = name
+            .chars()
+            .all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_'));
+        (is_name && !name.is_empty() && !rest.starts_with('=')).then_some((name, line))
+    };
+    makefile.lines().filter_map(rule).collect()
+}
+
 #[test]
 fn help_lists_every_target() {
     let makefile = std::fs::read_to_string(root().join("Makefile")).expect("there is a Makefile");
-    let phony = makefile
-        .lines()
-        .filter_map(|line| line.strip_prefix(".PHONY: "));
-    let problems: Vec<String> = phony
-        .filter(|target| {
-            let rule = format!("{target}:");
-            !makefile
-                .lines()
-                .any(|line| line.starts_with(&rule) && line.contains(" ## "))
-        })
-        .map(str::to_owned)
+    let targets = targets(&makefile);
+    assert!(targets.contains_key("check"), "{targets:?}");
+    let problems: Vec<String> = targets
+        .iter()
+        .filter(|(_, line)| !line.contains(" ## "))
+        .map(|(target, _)| (*target).to_owned())
         .collect();
     none(&problems, "say after ## what the target does");
+}
+
+#[test]
+fn targets_that_documents_name_are_there() {
+    let makefile = std::fs::read_to_string(root().join("Makefile")).expect("there is a Makefile");
+    let targets = targets(&makefile);
+    let mut problems = Vec::new();
+    for (path, text) in files("", ".md") {
+        for call in ["`make ", "$ make "] {
+            for (at, _) in text.match_indices(call) {
+                let rest = &text[at + call.len()..];
+                let target = rest.split(|it: char| !it.is_ascii_alphanumeric() && it != '-');
+                let target = target.into_iter().next().unwrap_or_default();
+                if !targets.contains_key(target) {
+                    problems.push(format!("{}: make {target}", shown(&path)));
+                }
+            }
+        }
+    }
+    none(&problems, "the Makefile has no such target");
+}
+
+/// What stands between backticks, outside of fenced blocks.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("\n```").step_by(2);
+    prose.flat_map(|part| part.split('`').skip(1).step_by(2))
+}
+
+/// `a/{b,c}.rs` is `a/b.rs` and `a/c.rs`.
+fn expand(path: &str) -> Vec<String> {
+    let group = path.split_once('{').and_then(|(before, rest)| {
+        let (inside, after) = rest.split_once('}')?;
+        Some((before, inside, after))
+    });
+    match group {
+        Some((before, inside, after)) => inside
+            .split(',')
+            .map(|name| format!("{before}{name}{after}"))
+            .collect(),
+        None => vec![path.to_owned()],
+    }
+}
+
+#[test]
+fn paths_that_documents_name_are_there() {
+    let folders = [
+        "src/",
+        "crates/",
+        "tests/",
+        "docs/",
+        "config/",
+        "charts/",
+        "benches/",
+        "examples/",
+    ];
+    let mut problems = Vec::new();
+    let mut seen = 0;
+    for (path, text) in files("", ".md") {
+        let named = code_spans(&text)
+            .filter(|span| folders.iter().any(|folder| span.starts_with(folder)))
+            .filter(|span| !span.contains(char::is_whitespace));
+        for name in named.flat_map(expand) {
+            seen += 1;
+            if !root().join(&name).exists() {
+                problems.push(format!("{}: {name}", shown(&path)));
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} paths were found");
+    none(&problems, "these paths are not there");
+}
+
+#[test]
+fn tests_that_hold_an_invariant_are_there() {
+    let page = std::fs::read_to_string(root().join("docs/architecture.md"));
+    let page = page.expect("there is a page about the architecture");
+    let (_, invariants) = page
+        .split_once("\n## Invariants\n")
+        .expect("the page has a section of invariants");
+    let mut problems = Vec::new();
+    let rows = invariants.lines().filter(|line| line.starts_with("| "));
+    for row in rows.skip(1) {
+        let mut file = None;
+        for span in code_spans(row.split(" | ").nth(1).unwrap_or_default()) {
+            if span.contains('/') {
+                file = std::fs::read_to_string(root().join(span)).ok();
+            } else if !file
+                .as_ref()
+                .is_some_and(|text| text.contains(&format!("fn {span}(")))
+            {
+                problems.push(format!("{span}, of: {row}"));
+            }
+        }
+        if file.is_none() {
+            problems.push(format!("no file of a test: {row}"));
+        }
+    }
+    none(&problems, "the file before its name has no such test");
+}
+
+#[test]
+fn there_is_one_tls_stack() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("there is a lock file");
+    let names: Vec<&str> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .collect();
+    assert!(names.contains(&"rustls") && names.contains(&"ring"));
+    let others = ["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls"];
+    let problems: Vec<String> = others
+        .iter()
+        .filter(|other| names.contains(other))
+        .map(ToString::to_string)
+        .collect();
+    none(&problems, "see docs/adr/0006-one-tls-stack.md; turn off");
+}
+
+#[test]
+fn no_text_has_characters_that_do_not_show() {
+    let mut problems = Vec::new();
+    for extension in [".rs", ".md", ".toml", ".yaml", ".sh"] {
+        for (path, text) in files("", extension) {
+            for (number, line) in text.split('\n').enumerate() {
+                if let Some(found) = line.chars().find(|it| is_hidden(*it)) {
+                    let place = format!("{}:{}", shown(&path), number + 1);
+                    problems.push(format!("{place}: {}", found.escape_unicode()));
+                }
+            }
+        }
+    }
+    none(&problems, "write these characters as escapes");
+}
+
+/// Control characters, spaces without width, and marks that turn the direction of text.
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{a0}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        )
 }
 
 #[test]

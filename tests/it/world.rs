@@ -10,6 +10,7 @@ use image_update_operator::api::v1alpha1::{
 use image_update_testkit::apiserver::ApiServer;
 use image_update_testkit::git_server::GitServer;
 use image_update_testkit::process::{Child, Launch};
+use image_update_testkit::stack::Assets;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
@@ -352,7 +353,7 @@ pub(crate) async fn until<T>(
     }
 }
 
-/// The shared API server, with the CRDs of the checkout.
+/// The shared API server, with the CRDs of the checkout and those of Argo CD.
 pub(crate) async fn api_server() -> &'static ApiServer {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let server = ApiServer::shared()
@@ -360,11 +361,13 @@ pub(crate) async fn api_server() -> &'static ApiServer {
         .expect("etcd and kube-apiserver start");
     INSTALLED
         .get_or_init(async || {
-            let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
-            server
-                .install_crds(&crds)
-                .await
-                .expect("the CRDs can be installed");
+            let assets = Assets::locate().expect("there is a cache folder");
+            let argocd = assets.argocd_crds().expect("the stack is built");
+            let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
+            for crds in [own, argocd] {
+                let installed = server.install_crds(&crds).await;
+                installed.expect("the CRDs can be installed");
+            }
         })
         .await;
     server

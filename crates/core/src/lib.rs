@@ -14,6 +14,7 @@ pub mod policy;
 pub mod remote;
 pub mod schedule;
 pub mod target;
+pub mod template;
 mod text;
 pub mod version;
 pub mod wire;

@@ -5,14 +5,13 @@
     reason = "KubeSchema repeats each type inside a function"
 )]
 
-use std::collections::BTreeMap;
-
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::common::LocalObjectReference;
+use super::applications::ApplicationSelector;
 use super::status::ImageUpdatePolicyStatus;
+use super::write_back::WriteBackSpec;
 
 /// Which tags of which images should run, and where that is written.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
@@ -97,55 +96,6 @@ pub struct ImageUpdatePolicySpec {
 
     /// Where the chosen tags are written.
     pub write_back: WriteBackSpec,
-}
-
-/// Selects Applications of this policy's namespace.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.name) || has(self.selector)").message("set name (a glob), selector (labels), or both; name '*' selects all"))]
-#[serde(rename_all = "camelCase")]
-pub struct ApplicationSelector {
-    /// A glob of names. Unset: all that `selector` selects. Example: `shop-*`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub name: Option<String>,
-
-    /// Labels that an Application must have. Unset: all that `name` selects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selector: Option<LabelSelector>,
-
-    /// Which source of a multi-source Application. Unset: the one of the type that is written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<SourceReference>,
-}
-
-/// Labels, all of which an object must have.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LabelSelector {
-    /// The labels. Example: `{team: a}`.
-    #[schemars(extend("maxProperties" = 16))]
-    pub match_labels: BTreeMap<String, String>,
-}
-
-/// A source of a multi-source Application: exactly one.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("[has(self.name), has(self.index), has(self.ref)].filter(set, set).size() == 1").message("set exactly one of name, index and ref"))]
-#[serde(rename_all = "camelCase")]
-pub struct SourceReference {
-    /// The source's `name`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub name: Option<String>,
-
-    /// Its place in `spec.sources`, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 99))]
-    pub index: Option<u32>,
-
-    /// The source's `ref`.
-    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub reference: Option<String>,
 }
 
 /// One image and how its tag is chosen.
@@ -400,149 +350,6 @@ pub struct PluginImage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub spec: Option<String>,
-}
-
-/// Where the chosen tags are written: exactly one.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.git) != has(self.argocd)").message("set exactly one of git (a commit) and argocd (the Application's own parameters)"))]
-#[serde(rename_all = "camelCase")]
-pub struct WriteBackSpec {
-    /// A commit in a git repository.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub git: Option<GitWriteBack>,
-
-    /// The parameters of the Application itself: Helm parameters, Kustomize images, or the
-    /// environment of a plugin, by the type of its source. Whoever owns the Application (an
-    /// ApplicationSet, another Application) may put them back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub argocd: Option<ArgocdWriteBack>,
-}
-
-/// The parameters of the Application itself.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ArgocdWriteBack {}
-
-/// A commit in a git repository.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("!has(self.repository) || self.repository.startsWith('https://') || (has(self.insecure) && self.insecure)").message("a plain http:// repository needs insecure: true, because whoever is on the way can read the credential"))]
-#[serde(rename_all = "camelCase")]
-pub struct GitWriteBack {
-    /// The repository's address over HTTPS, without credentials. Example:
-    /// `https://git.example.com/org/environments.git`. Unset: the repository of the Application's
-    /// source; without `applications` it has to be set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("self.matches('^https?://[^/@]+/.+')").message("repository is an https:// address without credentials, such as https://git.example.com/org/repository.git; credentials stand in credentials.secretRef"))]
-    pub repository: Option<String>,
-
-    /// The branch that is read and written. Unset: the branch that the Application's source
-    /// follows, else the remote's default branch. It must exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 244))]
-    pub branch: Option<String>,
-
-    /// As whom the remote is asked. Unset: anonymous.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials: Option<CredentialsSpec>,
-
-    /// Allows plain HTTP and certificates that nobody vouches for. Default `false`.
-    #[serde(default)]
-    pub insecure: bool,
-
-    /// The files to write.
-    #[schemars(length(min = 1, max = 16))]
-    pub targets: Vec<TargetSpec>,
-
-    /// How commits look.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<CommitSpec>,
-}
-
-/// As whom a git remote is asked.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CredentialsSpec {
-    /// A Secret of this namespace with `username` and `password`, and optionally `ca.crt` for a
-    /// server whose certificate a private authority signed.
-    pub secret_ref: LocalObjectReference,
-}
-
-/// A file to write: exactly one.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("[has(self.kustomization), has(self.helmValues), has(self.argocdSource)].filter(set, set).size() == 1").message("set exactly one target: kustomization, helmValues or argocdSource"))]
-#[serde(rename_all = "camelCase")]
-pub struct TargetSpec {
-    /// The `images` of a kustomization.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kustomization: Option<KustomizationTarget>,
-
-    /// Values of a Helm chart, at the keys that each image's `helm` names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub helm_values: Option<HelmValuesTarget>,
-
-    /// The override file of an Application, which Argo CD reads beside its source.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub argocd_source: Option<ArgocdSourceTarget>,
-}
-
-/// The override file of an Application. It is made if it is missing.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ArgocdSourceTarget {
-    /// The file, relative to the Application's source; from the repository's root with a leading
-    /// `/`. Unset: `.argocd-source-<name>.yaml`, or `.argocd-source-<namespace>_<name>.yaml` for
-    /// an Application outside of Argo CD's namespace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
-    pub path: Option<String>,
-}
-
-/// Values of a Helm chart.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HelmValuesTarget {
-    /// The values file. With `applications` it is relative to the Application's source, and with a
-    /// leading `/` or without `applications` it starts at the repository's root; `$name/` is the
-    /// root of the repository of the source with that `ref`. Examples: `apps/shop/values.yaml`,
-    /// `$values/shop/values.yaml`.
-    #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
-    pub path: String,
-}
-
-/// The `images` of a kustomization.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct KustomizationTarget {
-    /// The folder of the kustomization, or the file itself. With `applications` it is relative to
-    /// the Application's source, and with a leading `/` or without `applications` it starts at
-    /// the repository's root. `.` is the folder itself; `$name/` is the root of the repository of
-    /// the source with that `ref`. Example: `overlays/prod`.
-    #[schemars(length(min = 1, max = 1024))]
-    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
-    pub path: String,
-}
-
-/// How commits look.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CommitSpec {
-    /// Author and committer. Default: the operator's own.
-    pub author: CommitAuthor,
-}
-
-/// Author and committer of the commits.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CommitAuthor {
-    /// The name. Example: `Release Robot`.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^<>\n\x00]+$"))]
-    pub name: String,
-    /// The address. Example: `robot@example.com`.
-    #[schemars(length(min = 1, max = 254), regex(pattern = r"^[^<>\s\x00]+$"))]
-    pub email: String,
 }
 
 impl ImageUpdatePolicy {

@@ -6,25 +6,31 @@
     reason = "each printer column is an attribute of its own with the same keys"
 )]
 
+mod applications;
 mod common;
 mod image_update_policy;
 mod image_watch;
 mod reason;
 mod status;
+mod write_back;
 
+pub use applications::{ApplicationSelector, LabelSelector, SourceReference};
 pub use common::{LocalObjectReference, NamespaceSelector, SecretKeyReference};
 pub use image_update_policy::{
-    AlphabeticalStrategy, ApplicationSelector, ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor,
-    CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy, GitWriteBack, HelmImage,
-    HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec, KustomizationTarget,
-    KustomizeImage, LabelSelector, NumericalStrategy, PluginImage, SemverStrategy, SortOrder,
-    SourceReference, StrategySpec, TagExtract, TagRules, TargetSpec, WatchReference, WriteBackSpec,
+    AlphabeticalStrategy, DigestPolicy, DigestStrategy, HelmImage, ImageSpec, ImageUpdatePolicy,
+    ImageUpdatePolicySpec, KustomizeImage, NumericalStrategy, PluginImage, SemverStrategy,
+    SortOrder, StrategySpec, TagExtract, TagRules, WatchReference,
 };
 pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
 pub use reason::Reason;
 pub use status::{
     ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicyStatus,
-    ImageWatchStatus, LastScan, LastWrite, PolicySummary, WatchSummary, WriteRecord,
+    ImageWatchStatus, LastScan, LastWrite, PolicySummary, SettledValue, WatchSummary, WriteRecord,
+};
+pub use write_back::{
+    ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor, CommitSpec, CredentialsSpec, GitWriteBack,
+    Granularity, HelmValuesTarget, KustomizationTarget, PushSpec, SigningSpec, TargetSpec,
+    WriteBackSpec,
 };
 
 /// The API group of both kinds.
@@ -32,3 +38,6 @@ pub const GROUP: &str = "image-update.dev";
 
 /// Any new value of this annotation asks for a reconciliation now.
 pub const REQUESTED_AT_ANNOTATION: &str = "image-update.dev/requestedAt";
+
+/// Any new value of this annotation on a policy lets it write again what was taken back in git.
+pub const RELEASE_ANNOTATION: &str = "image-update.dev/release";

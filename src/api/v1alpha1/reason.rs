@@ -74,6 +74,10 @@ pub enum Reason {
     GitCertificateInvalid,
     /// The git remote's answer can't be used.
     GitInvalidResponse,
+    /// The branch to push to is behind its base and holds commits that are not the operator's.
+    ForeignCommits,
+    /// What the operator wrote was taken back in git.
+    RevertedInGit,
     /// The git remote refused the push: a protected branch, a hook, a quota.
     PushRejected,
     /// Others pushed to the branch each time before we could.
@@ -134,6 +138,8 @@ impl Reason {
             Self::GitRateLimited => "GitRateLimited",
             Self::GitCertificateInvalid => "GitCertificateInvalid",
             Self::GitInvalidResponse => "GitInvalidResponse",
+            Self::ForeignCommits => "ForeignCommits",
+            Self::RevertedInGit => "RevertedInGit",
             Self::PushRejected => "PushRejected",
             Self::LostRace => "LostRace",
             Self::TargetNotFound => "TargetNotFound",

@@ -110,6 +110,10 @@ pub struct ImageUpdatePolicyStatus {
     /// The value of the annotation `image-update.dev/requestedAt` that was last honoured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+
+    /// The value of the annotation `image-update.dev/release` that was last honoured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_release: Option<String>,
 }
 
 /// The state of one image of a policy.
@@ -133,6 +137,21 @@ pub struct ImageStatus {
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
+    /// What stood in all targets when the image was up to date last. If it is taken back in git,
+    /// it is not written again until there is a newer tag, the spec changes or the annotation
+    /// `image-update.dev/release` gets a new value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<SettledValue>,
+}
+
+/// What stood in the targets of an image.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettledValue {
+    /// The tag, with its digest where one is written.
+    pub value: String,
+    /// The branch on which it stood.
+    pub branch: String,
 }
 
 /// Applications, counted. Each counts once, by the worst of its images.
@@ -197,9 +216,10 @@ pub struct PolicySummary {
     /// Images that are up to date, of all. Example: `1/2`.
     pub images: String,
 
-    /// Applications that are up to date, of all that are selected. Example: `11/12`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub applications: Option<String>,
+    /// Applications that are up to date, of all that are selected. Example: `11/12`; `-` for a
+    /// policy that selects none.
+    #[serde(default)]
+    pub applications: String,
 }
 
 /// A commit that was pushed, or an Application that was patched.

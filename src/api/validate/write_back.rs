@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use image_update_core::argocd::SourceSelector;
+use image_update_core::message::MessageTemplate;
 use image_update_core::policy::Glob;
 use image_update_core::remote::{BranchName, RemoteUrl, RepoPath, RepoPathError};
 use image_update_core::target::kustomization;
+use image_update_core::template::BranchTemplate;
 
 use super::problems::Collector;
 use crate::api::v1alpha1::{
-    ApplicationSelector, ArgocdWriteBack, CommitAuthor, GitWriteBack, ImageUpdatePolicySpec,
-    TargetSpec,
+    ApplicationSelector, ArgocdWriteBack, CommitAuthor, CommitSpec, GitWriteBack, Granularity,
+    ImageUpdatePolicySpec, TargetSpec,
 };
 
 /// The author of commits that name none.
@@ -42,14 +44,31 @@ pub struct GitModel {
     pub url: Option<RemoteUrl>,
     /// The branch; `None` for what the Application's source follows, or the remote's default.
     pub branch: Option<BranchName>,
+    /// The branch that is pushed to, if it is another one.
+    pub push: Option<BranchTemplate>,
     /// The Secret with the credential.
     pub secret: Option<String>,
     /// Plain HTTP and untrusted certificates are allowed.
     pub insecure: bool,
     /// The files.
     pub targets: Vec<TargetModel>,
+    /// How commits look.
+    pub commit: CommitModel,
+}
+
+/// How commits look.
+#[derive(Clone, Debug)]
+pub struct CommitModel {
     /// Author and committer.
     pub author: CommitAuthor,
+    /// The message.
+    pub message: MessageTemplate,
+    /// How many policies share a commit.
+    pub granularity: Granularity,
+    /// The Secret with the key that signs.
+    pub signing_secret: Option<String>,
+    /// Whether messages are signed off.
+    pub sign_off: bool,
 }
 
 /// A file to write, not yet placed in a repository.
@@ -228,23 +247,49 @@ fn read_git(
         read_target(found, &format!("{field}.targets[{index}]"), target, direct)
     });
     let targets = targets.collect();
-    let author = match &spec.commit {
-        Some(commit) => commit.author.clone(),
-        None => CommitAuthor {
-            name: DEFAULT_AUTHOR.0.to_owned(),
-            email: DEFAULT_AUTHOR.1.to_owned(),
-        },
+    let push = match &spec.push {
+        Some(push) => Some(found.parse(
+            &format!("{field}.push.branch"),
+            &push.branch,
+            BranchTemplate::checked,
+        )?),
+        None => None,
     };
+    let commit = spec.commit.clone().unwrap_or_default();
+    let commit = read_commit(found, &format!("{field}.commit"), commit)?;
     Some(GitModel {
         url,
         branch,
+        push,
         secret: spec
             .credentials
             .as_ref()
             .map(|credentials| credentials.secret_ref.name.clone()),
         insecure: spec.insecure,
         targets,
+        commit,
+    })
+}
+
+fn read_commit(found: &mut Collector, field: &str, spec: CommitSpec) -> Option<CommitModel> {
+    let message = match &spec.message {
+        Some(message) => found.parse(
+            &format!("{field}.message"),
+            message,
+            MessageTemplate::checked,
+        )?,
+        None => MessageTemplate::default(),
+    };
+    let author = spec.author.unwrap_or_else(|| CommitAuthor {
+        name: DEFAULT_AUTHOR.0.to_owned(),
+        email: DEFAULT_AUTHOR.1.to_owned(),
+    });
+    Some(CommitModel {
         author,
+        message,
+        granularity: spec.granularity,
+        signing_secret: spec.signing.map(|signing| signing.secret_ref.name),
+        sign_off: spec.sign_off,
     })
 }
 

@@ -30,7 +30,7 @@ pub(super) fn summarise(attempt: &Attempt) -> Option<(ApplicationCounts, Vec<Att
         worst.insert(application.clone(), attention);
     }
     for write in &attempt.writes {
-        for image in &attempt.images {
+        for image in attempt.images.iter() {
             for (application, status) in states(&image.alias, write, attempt) {
                 let is_worse = worst
                     .get(&application)

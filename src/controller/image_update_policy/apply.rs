@@ -1,16 +1,17 @@
 //! Decides against what stands at each destination, and writes what differs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use image_update_core::image::{Digest, Tag};
-use image_update_core::message::{ChangeLine, default_message};
 use image_update_core::plan::{self, Files, ImageInput, Plan, Target};
-use image_update_core::remote::{BranchName, RemoteUrl};
+use image_update_core::remote::BranchName;
+use image_update_core::template::{ImageChange, target_key};
 
-use super::destinations::{Destination, overrides_path};
+use super::destinations::{Destination, GitDestination, overrides_path};
 use super::gather::{Gathered, Known};
+use super::settled::Settled;
 use super::{Write, Written};
 use crate::api::v1alpha1::ImageUpdatePolicy;
 use crate::api::validate::PolicyModel;
@@ -19,9 +20,8 @@ use crate::controller::applications;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::status::{FIELD_MANAGER, names};
-use crate::git::error::UpdateError;
 use crate::git::options::RemoteOptions;
-use crate::git::update::{CommitDraft, Receipt, Signature, Snapshot};
+use crate::write_back::job::{CommitStyle, Decided, Job, Outcome};
 
 /// How many destinations of one policy are written at once.
 const AT_ONCE: usize = 8;
@@ -29,71 +29,65 @@ const AT_ONCE: usize = 8;
 /// Digests that are known, by alias and tag.
 type Digests = BTreeMap<(String, Tag), Digest>;
 
-/// Why nothing is committed yet.
-#[derive(Debug, thiserror::Error)]
-enum Pause {
-    /// The plan can't be carried out before the digests that it asks for are known.
-    #[error("digests have to be looked up first")]
-    DigestsMissing,
-}
-
 /// What goes for every destination of a policy.
-pub(super) struct Job<'a> {
+pub(super) struct Task<'a> {
     pub(super) policy: &'a ImageUpdatePolicy,
-    pub(super) model: &'a PolicyModel,
-    pub(super) images: &'a [Gathered],
-    pub(super) options: &'a RemoteOptions,
-    /// Who commits; `None` where nothing is.
-    pub(super) author: Option<&'a Signature>,
+    pub(super) model: Arc<PolicyModel>,
+    pub(super) images: Arc<Vec<Gathered>>,
+    pub(super) settled: Settled,
+    /// How git is asked and commits look; `None` where nothing is committed.
+    pub(super) git: Option<(RemoteOptions, CommitStyle)>,
     pub(super) context: &'a Context,
 }
 
+/// What a policy decides by. Shared with the queue that asks for the decision.
+struct Inputs {
+    model: Arc<PolicyModel>,
+    images: Arc<Vec<Gathered>>,
+    targets: Vec<Target>,
+    settled: Settled,
+    digests: Digests,
+    /// Images whose digest can't be had: nothing is decided about them.
+    left_out: BTreeSet<String>,
+}
+
 /// Decides and writes every destination, each for itself.
-pub(super) async fn apply(job: Job<'_>, destinations: Vec<Destination>) -> Vec<Write> {
+pub(super) async fn apply(task: &Task<'_>, destinations: Vec<Destination>) -> Vec<Write> {
     futures::stream::iter(destinations)
-        .map(|destination| job.write(destination))
+        .map(|destination| task.write(destination))
         .buffered(AT_ONCE)
         .collect()
         .await
 }
 
-impl Job<'_> {
+impl Task<'_> {
+    /// Digests are looked up once the files tell which tags need one.
     async fn write(&self, destination: Destination) -> Write {
-        let mut known = Digests::new();
+        let mut digests = Digests::new();
         let mut failed: Vec<(String, Error)> = Vec::new();
-        // Digests are looked up once the files tell which tags need one.
         loop {
+            let inputs = Inputs {
+                model: Arc::clone(&self.model),
+                images: Arc::clone(&self.images),
+                targets: destination.targets().to_vec(),
+                settled: self.settled.clone(),
+                digests: digests.clone(),
+                left_out: failed.iter().map(|(alias, _)| alias.clone()).collect(),
+            };
             let (plan, written) = match &destination {
-                Destination::Git {
-                    url,
-                    branch,
-                    targets,
-                } => {
-                    let branch = branch.clone();
-                    self.write_git(url, branch, targets, &known, &failed).await
-                }
-                Destination::Application {
-                    known: application,
-                    index,
-                    target,
-                } => {
-                    let target = std::slice::from_ref(target);
-                    self.write_application(application, *index, target, &known, &failed)
-                        .await
+                Destination::Git(git) => self.write_git(git, inputs).await,
+                Destination::Application { known, index, .. } => {
+                    self.write_application(known, *index, &inputs).await
                 }
             };
             let wanted = plan.as_ref().map(|plan| plan.missing_digests.clone());
             let wanted = wanted.unwrap_or_default();
-            if written.is_ok() && self.resolve(&wanted, &mut known, &mut failed).await {
+            if written.is_ok() && self.resolve(&wanted, &mut digests, &mut failed).await {
                 continue;
             }
-            let applications = destination.applications();
             return Write {
-                remote: match destination {
-                    Destination::Git { url, .. } => Some(url),
-                    Destination::Application { .. } => None,
-                },
-                applications,
+                applications: destination.applications(),
+                remote: destination.into_remote(),
                 plan,
                 digest_errors: failed,
                 written,
@@ -101,56 +95,44 @@ impl Job<'_> {
         }
     }
 
-    /// Nothing is written while digests are missing.
     async fn write_git(
         &self,
-        url: &RemoteUrl,
-        branch: Option<BranchName>,
-        targets: &[Target],
-        digests: &Digests,
-        failed: &[(String, Error)],
+        git: &GitDestination,
+        inputs: Inputs,
     ) -> (Option<Plan>, Result<Written, Error>) {
-        let host = (url.host(), url.port());
-        if !self.context.allowed_hosts.allows(host.0, host.1) {
-            let host = host.0.to_owned();
+        let Some((options, style)) = &self.git else {
+            return (None, Ok(Written::Nothing { branch: None }));
+        };
+        let url = &git.url;
+        if !self.context.allowed_hosts.allows(url.host(), url.port()) {
+            let host = url.host().to_owned();
             return (None, Err(Error::HostNotAllowed { host }));
         }
-        let mut last_plan = None;
-        let inputs = self.inputs(failed);
-        let decide = |snapshot: &Snapshot| {
-            let files = snapshot.files.iter();
-            let files = files.map(|(path, content)| (path.clone(), content.as_deref()));
-            let plan = plan::decide(&inputs, targets, &files.collect(), digests);
-            let missing = !plan.missing_digests.is_empty();
-            let draft = self.draft(&plan);
-            last_plan = Some(plan);
-            if missing {
-                Err(Pause::DigestsMissing)
-            } else {
-                Ok(draft)
-            }
-        };
-        let paths = targets
-            .iter()
-            .flat_map(|target| target.files.iter().cloned());
-        let written = self
+        let plan = Arc::new(Mutex::new(None));
+        let job = job(self.policy, git, inputs, style, Arc::clone(&plan));
+        let outcome = self
             .context
             .remotes
-            .update(url, self.options, branch, paths.collect(), decide)
+            .submit(url, options, git.branch.clone(), job)
             .await;
-        let written = match written {
-            Ok(Receipt::Pushed {
-                commit_id, branch, ..
+        let plan: Option<Plan> = plan.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let written = match outcome {
+            Ok(Outcome::Undecided) => Ok(Written::Nothing { branch: None }),
+            Ok(Outcome::UpToDate { branch }) => Ok(Written::Nothing {
+                branch: Some(branch),
+            }),
+            Ok(Outcome::Written {
+                commit_id,
+                branch,
+                attempts,
             }) => Ok(Written::Pushed {
                 commit_id: commit_id.to_string(),
                 branch,
+                attempts,
             }),
-            Ok(Receipt::UpToDate { .. }) | Err(UpdateError::Decide(Pause::DigestsMissing)) => {
-                Ok(Written::Nothing)
-            }
-            Err(UpdateError::Git(source)) => Err(Error::Git(source)),
+            Err(error) => Err(Error::WriteBack(error)),
         };
-        (last_plan, written)
+        (plan, written)
     }
 
     /// Decides on what is known of the Application; it is read anew only to be written.
@@ -158,91 +140,35 @@ impl Job<'_> {
         &self,
         application: &applications::Known,
         index: usize,
-        target: &[Target],
-        digests: &Digests,
-        failed: &[(String, Error)],
+        inputs: &Inputs,
     ) -> (Option<Plan>, Result<Written, Error>) {
-        let inputs = self.inputs(failed);
-        let path = overrides_path();
-        let decide = |overrides: &[u8]| {
-            let files = Files::from([(path.clone(), Some(overrides))]);
-            plan::decide(&inputs, target, &files, digests)
-        };
+        let nothing = || Ok(Written::Nothing { branch: None });
         let overrides = application.overrides.get(index);
-        let plan = decide(overrides.map_or(b"{}", Vec::as_slice));
+        let plan = inputs.decide_overrides(overrides.map_or(b"{}", Vec::as_slice));
         if plan.files.is_empty() || !plan.missing_digests.is_empty() || self.model.dry_run {
-            return (Some(plan), Ok(Written::Nothing));
+            return (Some(plan), nothing());
         }
         let mut last_plan = None;
         let (namespace, name) = (&application.facts.namespace, &application.facts.name);
+        let edit = |overrides: &[u8]| {
+            let mut plan = inputs.decide_overrides(overrides);
+            let edited = plan.files.get(&overrides_path()).cloned();
+            let is_decided = plan.missing_digests.is_empty();
+            if !is_decided {
+                plan.files.clear();
+            }
+            last_plan = Some(plan);
+            edited.filter(|_| is_decided)
+        };
         let kube = &self.context.kube;
-        let outcome = patch::update(
-            kube,
-            namespace,
-            name,
-            index,
-            FIELD_MANAGER,
-            |_, overrides| {
-                let mut plan = decide(overrides);
-                let edited = plan.files.get(&path).cloned();
-                if !plan.missing_digests.is_empty() {
-                    plan.files.clear();
-                }
-                last_plan = Some(plan);
-                edited
-            },
-        );
-        let written = match outcome.await {
+        let written = match patch::update(kube, namespace, name, index, FIELD_MANAGER, edit).await {
             Ok(patch::Outcome::Patched) => Ok(Written::Patched {
                 application: format!("{namespace}/{name}"),
             }),
-            Ok(patch::Outcome::Unchanged) => Ok(Written::Nothing),
+            Ok(patch::Outcome::Unchanged) => nothing(),
             Err(source) => Err(Error::Application(source)),
         };
         (last_plan.or(Some(plan)), written)
-    }
-
-    /// What is decided: the images that have tags, without those whose digest can't be had.
-    fn inputs(&self, failed: &[(String, Error)]) -> Vec<ImageInput<'_>> {
-        let images = self.model.images.iter().zip(self.images);
-        images
-            .filter(|(image, _)| !failed.iter().any(|(alias, _)| *alias == image.alias))
-            .filter_map(|(image, gathered)| {
-                let tags = &gathered.tags.as_ref().ok()?.tags;
-                Some(ImageInput {
-                    alias: &image.alias,
-                    repository: &tags.repository,
-                    kustomize_name: image.kustomize_name.as_deref(),
-                    helm: image.helm.as_ref(),
-                    plugin: image.plugin.as_ref(),
-                    only_live: image.only_live,
-                    policy: &image.policy,
-                    digest: image.digest,
-                    candidates: &tags.candidates,
-                })
-            })
-            .collect()
-    }
-
-    /// The commit of a plan; none for a dry run, or if nothing changes.
-    fn draft(&self, plan: &Plan) -> Option<CommitDraft> {
-        let author = self.author?;
-        if self.model.dry_run || plan.files.is_empty() {
-            return None;
-        }
-        let changes: Vec<ChangeLine<'_>> = plan
-            .changes()
-            .map(|(_, change)| ChangeLine {
-                image: &change.image,
-                old: change.old.as_deref(),
-                new: &change.new,
-            })
-            .collect();
-        Some(CommitDraft {
-            files: plan.files.clone(),
-            message: default_message(names(&self.policy.metadata).1, &changes),
-            author: author.clone(),
-        })
     }
 
     /// Looks up the digests that a plan waits for, and notes which can't be had. Returns whether
@@ -253,8 +179,12 @@ impl Job<'_> {
         digests: &mut Digests,
         failed: &mut Vec<(String, Error)>,
     ) -> bool {
+        if wanted.is_empty() {
+            return false;
+        }
+        let _permit = self.context.permit().await;
         let mut learnt = false;
-        for image in self.images {
+        for image in self.images.iter() {
             let Ok(known) = &image.tags else { continue };
             for (alias, tag) in wanted.iter().filter(|(alias, _)| *alias == image.alias) {
                 learnt = true;
@@ -275,5 +205,103 @@ impl Job<'_> {
             .resolve_digest(&known.tags.repository, tag, &access)
             .await;
         resolved.map_err(|source| Error::Registry(Arc::new(source)))
+    }
+}
+
+/// The policy's part of a push. `last_plan` is where its last decision is found afterwards.
+fn job(
+    policy: &ImageUpdatePolicy,
+    git: &GitDestination,
+    inputs: Inputs,
+    style: &CommitStyle,
+    last_plan: Arc<Mutex<Option<Plan>>>,
+) -> Job {
+    let (namespace, name) = names(&policy.metadata);
+    let targets: Vec<&str> = git.targets.iter().map(|it| it.path.as_str()).collect();
+    let branch = git.branch.as_ref().map_or("", |branch| branch.as_str());
+    let paths = git.targets.iter();
+    let push = inputs.model.write_back.git().and_then(|it| it.push.clone());
+    Job {
+        name: name.to_owned(),
+        namespace: namespace.to_owned(),
+        target_key: target_key(&git.url.to_string(), branch, &targets.join(",")),
+        paths: paths.flat_map(|it| it.files.iter().cloned()).collect(),
+        push,
+        style: style.clone(),
+        decide: Box::new(move |snapshot| {
+            let files = snapshot.files.iter();
+            let files = files.map(|(path, content)| (path.clone(), content.as_deref()));
+            let plan = inputs.decide(&files.collect(), Some(&snapshot.branch));
+            let decided = inputs.decided(&plan);
+            *last_plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+            decided
+        }),
+    }
+}
+
+impl Inputs {
+    fn decide(&self, files: &Files<'_>, branch: Option<&BranchName>) -> Plan {
+        plan::decide(&self.images(branch), &self.targets, files, &self.digests)
+    }
+
+    fn decide_overrides(&self, overrides: &[u8]) -> Plan {
+        let files = Files::from([(overrides_path(), Some(overrides))]);
+        self.decide(&files, None)
+    }
+
+    /// The images that have tags, without those whose digest can't be had.
+    fn images(&self, branch: Option<&BranchName>) -> Vec<ImageInput<'_>> {
+        // What one Application has says nothing about another that is selected later.
+        let branch = branch.filter(|_| self.model.applications.is_empty());
+        self.model
+            .images
+            .iter()
+            .zip(self.images.iter())
+            .filter(|(image, _)| !self.left_out.contains(&image.alias))
+            .filter_map(|(image, gathered)| {
+                let tags = &gathered.tags.as_ref().ok()?.tags;
+                Some(ImageInput {
+                    alias: &image.alias,
+                    repository: &tags.repository,
+                    kustomize_name: image.kustomize_name.as_deref(),
+                    helm: image.helm.as_ref(),
+                    plugin: image.plugin.as_ref(),
+                    only_live: image.only_live,
+                    policy: &image.policy,
+                    digest: image.digest,
+                    candidates: &tags.candidates,
+                    settled: branch.and_then(|branch| self.settled.on(branch, &image.alias)),
+                })
+            })
+            .collect()
+    }
+
+    /// What follows from a plan; nothing for a dry run.
+    fn decided(&self, plan: &Plan) -> Decided {
+        if !plan.missing_digests.is_empty() {
+            return Decided::Undecided;
+        }
+        if self.model.dry_run || plan.files.is_empty() {
+            return Decided::Nothing;
+        }
+        let changes = plan.changes().map(|(placement, change)| ImageChange {
+            image: change.image.clone(),
+            name: self.repository_path(&placement.alias),
+            alias: placement.alias.clone(),
+            old: change.old.clone(),
+            new: change.new.clone(),
+        });
+        Decided::Write {
+            changes: changes.collect(),
+            files: plan.files.clone(),
+        }
+    }
+
+    fn repository_path(&self, alias: &str) -> String {
+        let image = self.images.iter().find(|image| image.alias == alias);
+        image
+            .and_then(|image| image.tags.as_ref().ok())
+            .map(|known| known.tags.repository.path().to_owned())
+            .unwrap_or_default()
     }
 }

@@ -90,7 +90,7 @@ fn remotes(selection: &Selection) -> impl Iterator<Item = String> {
         .destinations
         .iter()
         .filter_map(|destination| match destination {
-            Destination::Git { url, .. } => Some(url.to_string()),
+            Destination::Git(git) => Some(git.url.to_string()),
             Destination::Application { .. } => None,
         })
 }
@@ -99,21 +99,16 @@ fn remotes(selection: &Selection) -> impl Iterator<Item = String> {
 fn fields(images: &[ImageSpec], selection: &Selection) -> BTreeSet<Field> {
     let mut fields = BTreeSet::new();
     for destination in &selection.destinations {
-        let (place, targets) = match destination {
-            Destination::Git {
-                url,
-                branch,
-                targets,
-            } => {
-                let branch = branch.as_ref().map(ToString::to_string).unwrap_or_default();
-                (format!("{url} {branch}"), targets.as_slice())
+        let place = match destination {
+            Destination::Git(git) => {
+                let branch = git.branch.as_ref().map(ToString::to_string);
+                format!("{} {}", git.url, branch.unwrap_or_default())
             }
-            Destination::Application { known, target, .. } => (
-                format!("{}/{}", known.facts.namespace, known.facts.name),
-                std::slice::from_ref(target),
-            ),
+            Destination::Application { known, .. } => {
+                format!("{}/{}", known.facts.namespace, known.facts.name)
+            }
         };
-        for target in targets {
+        for target in destination.targets() {
             let names = images.iter().flat_map(|image| names_in(image, target));
             fields.extend(names.map(|name| {
                 Field {

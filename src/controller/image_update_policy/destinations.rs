@@ -16,11 +16,7 @@ use crate::controller::error::{Error, PlaceProblem};
 /// What is written at once.
 pub(super) enum Destination {
     /// A branch of a remote, with the files of all Applications that are in it.
-    Git {
-        url: RemoteUrl,
-        branch: Option<BranchName>,
-        targets: Vec<Target>,
-    },
+    Git(GitDestination),
     /// An Application itself.
     Application {
         known: Arc<Known>,
@@ -30,13 +26,34 @@ pub(super) enum Destination {
     },
 }
 
+/// A branch of a remote.
+pub(super) struct GitDestination {
+    pub(super) url: RemoteUrl,
+    /// `None` for the remote's default.
+    pub(super) branch: Option<BranchName>,
+    pub(super) targets: Vec<Target>,
+}
+
 impl Destination {
+    /// The files, or the overrides of the Application.
+    pub(super) fn targets(&self) -> &[Target] {
+        match self {
+            Self::Git(git) => &git.targets,
+            Self::Application { target, .. } => std::slice::from_ref(target),
+        }
+    }
+
+    /// The remote, if it is one.
+    pub(super) fn into_remote(self) -> Option<RemoteUrl> {
+        match self {
+            Self::Git(git) => Some(git.url),
+            Self::Application { .. } => None,
+        }
+    }
+
     /// The Applications whose files are there, as `namespace/name`.
     pub(super) fn applications(&self) -> Vec<String> {
-        let targets = match self {
-            Self::Git { targets, .. } => targets.as_slice(),
-            Self::Application { target, .. } => std::slice::from_ref(target),
-        };
+        let targets = self.targets();
         let mut names: Vec<String> = targets
             .iter()
             .filter_map(Target::application_name)
@@ -135,11 +152,11 @@ fn direct(model: &PolicyModel) -> Result<Selection, Error> {
         })
     });
     Ok(Selection {
-        destinations: vec![Destination::Git {
+        destinations: vec![Destination::Git(GitDestination {
             url: url.clone(),
             branch: git.branch.clone(),
             targets: targets.collect::<Result<_, Error>>()?,
-        }],
+        })],
         ..Selection::default()
     })
 }
@@ -164,11 +181,11 @@ fn git_destination(
         ),
         None => None,
     };
-    Ok(Destination::Git {
+    Ok(Destination::Git(GitDestination {
         url: parsed,
         branch,
         targets,
-    })
+    }))
 }
 
 /// What goes for every file of a policy in git.

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use image_update_core::image::Repository;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
+use zeroize::Zeroizing;
 
 use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch};
 use crate::api::validate::{GitModel, ImageModel, ImageSource, PolicyModel};
@@ -17,6 +19,7 @@ use crate::controller::secrets;
 use crate::controller::status::names;
 use crate::controller::tags::WatchedTags;
 use crate::git::options::{Credential, RemoteOptions};
+use crate::git::signing::SigningKey;
 use crate::registry::Access;
 
 /// How often an `image` without a watch is scanned: the default interval of a watch.
@@ -215,4 +218,57 @@ pub(super) async fn remote_options(
         (None, _) => return Err(invalid(SecretProblem::MissingKey { key: "username" })),
     };
     Ok(options)
+}
+
+/// The keys of a Secret that may hold a signing key, in the order they are looked for.
+const SIGNING_KEYS: &[&str] = &["git.asc", "identity", "sshPrivateKey", "ssh-privatekey"];
+
+/// The keys of a Secret that may hold a passphrase.
+const PASSPHRASES: &[&str] = &["passphrase", "password"];
+
+/// What the policy's commits are signed with.
+pub(super) async fn signing_key(
+    policy: &ImageUpdatePolicy,
+    git: &GitModel,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Option<Arc<SigningKey>>, Error> {
+    let Some(name) = &git.commit.signing_secret else {
+        return Ok(None);
+    };
+    let secret = secrets::secret(&context.kube, names(&policy.metadata).0, name).await?;
+    let invalid = |problem| Error::InvalidSecret {
+        name: name.clone(),
+        problem,
+    };
+    let find = |keys: &[&'static str]| {
+        let mut found = keys
+            .iter()
+            .filter_map(|key| Some((*key, secret.data.get(*key)?)));
+        found
+            .next()
+            .map(|(key, bytes)| {
+                String::from_utf8(bytes.clone())
+                    .map(Zeroizing::new)
+                    .map_err(|_| invalid(SecretProblem::NotText { key }))
+            })
+            .transpose()
+    };
+    let key = find(SIGNING_KEYS)?;
+    let key = key.ok_or_else(|| invalid(SecretProblem::NoSigningKey { keys: SIGNING_KEYS }))?;
+    let passphrase = find(PASSPHRASES)?;
+    // Opening an encrypted key is made slow on purpose.
+    let opened = tokio::task::spawn_blocking(move || {
+        let passphrase = passphrase
+            .as_deref()
+            .map(|it| it.trim_end_matches(['\r', '\n']));
+        SigningKey::parse(&key, passphrase, now)
+    });
+    let opened = opened
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    match opened {
+        Ok(key) => Ok(Some(Arc::new(key))),
+        Err(problem) => Err(invalid(SecretProblem::SigningKey(problem))),
+    }
 }

@@ -36,6 +36,7 @@ fn failed(alias: &str, error: &Error) -> ImageStatus {
         state: ImageState::Failed,
         reason: error.reason(),
         message: error.chain(),
+        settled: None,
     }
 }
 
@@ -56,6 +57,7 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
             state: ImageState::Pending,
             reason: Reason::Progressing,
             message: "not looked at yet".to_owned(),
+            settled: None,
         })
 }
 
@@ -135,6 +137,15 @@ fn status_of(
             Reason::Progressing,
             "the digest is being looked up".to_owned(),
         ),
+        (State::TakenBack(change), _) => (
+            ImageState::Held,
+            Reason::RevertedInGit,
+            format!(
+                "{} was taken back in git; held until a newer tag comes, the spec changes or \
+                 annotation image-update.dev/release gets a new value",
+                change.new
+            ),
+        ),
         (State::Refused(why), _) => {
             let (state, reason) = refused(why);
             (state, reason, why.to_string())
@@ -153,6 +164,7 @@ fn status_of(
         state,
         reason,
         message,
+        settled: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod destinations;
 mod gather;
 mod images;
 mod report;
+mod settled;
 
 use std::sync::Arc;
 
@@ -23,12 +24,13 @@ use super::context::{Context, GuardedPolicy};
 use super::error::Error;
 use super::status::{ReportError, names};
 use super::undecodable;
-use crate::api::v1alpha1::{ImageUpdatePolicy, REQUESTED_AT_ANNOTATION};
-use crate::api::validate::{self, PolicyModel};
-use crate::git::options::RemoteOptions;
+use crate::api::v1alpha1::{Granularity, ImageUpdatePolicy, REQUESTED_AT_ANNOTATION};
+use crate::api::validate::{self, GitModel, PolicyModel};
 use crate::git::update::Signature;
+use crate::write_back::job::CommitStyle;
 use gather::Gathered;
 use report::Report;
+use settled::Settled;
 
 /// How one reconciliation of a policy ended, when its spec could be read.
 enum Outcome {
@@ -41,9 +43,9 @@ enum Outcome {
 /// What was decided, and how writing it went.
 struct Attempt {
     /// The spec.
-    model: PolicyModel,
+    model: Arc<PolicyModel>,
     /// One entry per image, in the order of the spec.
-    images: Vec<Gathered>,
+    images: Arc<Vec<Gathered>>,
     /// One entry per destination.
     writes: Vec<Write>,
     /// Applications that can't be written, as `namespace/name`, and why.
@@ -69,13 +71,18 @@ struct Write {
 /// What was written.
 enum Written {
     /// Nothing had to be, or may be.
-    Nothing,
+    Nothing {
+        /// The branch that was read, if it was decided by one.
+        branch: Option<BranchName>,
+    },
     /// A commit.
     Pushed {
         /// The commit's id.
         commit_id: String,
         /// The branch.
         branch: BranchName,
+        /// How many times the push was tried.
+        attempts: u32,
     },
     /// An Application.
     Patched {
@@ -107,10 +114,11 @@ pub(super) async fn reconcile(
     let previous = context
         .policy_statuses
         .latest(&policy.metadata, policy.status.as_ref());
+    let settled = Settled::before(policy, previous.as_ref());
     let outcome = if policy.spec.suspend {
         Ok(Outcome::Suspended)
     } else {
-        run(policy, &context, now).await
+        run(policy, settled.clone(), &context, now).await
     };
     let failures = context
         .backoff
@@ -118,6 +126,7 @@ pub(super) async fn reconcile(
     let report = Report::new(
         policy,
         previous.as_ref(),
+        &settled,
         &outcome,
         failures,
         context.clock.now(),
@@ -135,6 +144,7 @@ pub(super) async fn reconcile(
 /// The fallible part. Owns no status, no events, no requeue.
 async fn run(
     policy: &ImageUpdatePolicy,
+    settled: Settled,
     context: &Context,
     now: Timestamp,
 ) -> Result<Outcome, Error> {
@@ -154,37 +164,64 @@ async fn run(
     let (all, argocd) = (context.policies.state(), &context.argocd_namespace);
     conflict::check(policy, &selection, &applications, argocd, &all)?;
 
+    if let Some(git) = model.write_back.git()
+        && let Some(url) = &git.url
+        && !context.allowed_hosts.allows(url.host(), url.port())
+    {
+        return Err(Error::HostNotAllowed {
+            host: url.host().to_owned(),
+        });
+    }
+
+    let permit = context.permit().await;
     let images = gather::images(policy, &model, context).await;
     let destinations = if images.iter().all(|image| image.tags.is_err()) {
         Vec::new()
     } else {
         selection.destinations
     };
-    let (options, author) = match model.write_back.git() {
-        Some(git) => {
-            let author = Signature::new(&git.author.name, &git.author.email, now);
-            let author = author.map_err(Error::InvalidAuthor)?;
-            let options = gather::remote_options(policy, git, context).await?;
-            (options, Some(author))
-        }
-        None => (RemoteOptions::default(), None),
+    let git = match model.write_back.git() {
+        Some(git) if !destinations.is_empty() => Some((
+            gather::remote_options(policy, git, context).await?,
+            commit_style(policy, git, context, now).await?,
+        )),
+        Some(_) | None => None,
     };
-    let job = apply::Job {
+    drop(permit);
+    let task = apply::Task {
         policy,
-        model: &model,
-        images: &images,
-        options: &options,
-        author: author.as_ref(),
+        model: Arc::new(model),
+        images: Arc::new(images),
+        settled,
+        git,
         context,
     };
-    let writes = apply::apply(job, destinations).await;
+    let writes = apply::apply(&task, destinations).await;
     Ok(Outcome::Decided(Box::new(Attempt {
-        model,
-        images,
+        model: task.model,
+        images: task.images,
         writes,
         refused: selection.refused,
         matched: selection.matched,
     })))
+}
+
+async fn commit_style(
+    policy: &ImageUpdatePolicy,
+    git: &GitModel,
+    context: &Context,
+    now: Timestamp,
+) -> Result<CommitStyle, Error> {
+    let commit = &git.commit;
+    let author = Signature::new(&commit.author.name, &commit.author.email, now)
+        .map_err(Error::InvalidAuthor)?;
+    Ok(CommitStyle {
+        message: commit.message.clone(),
+        author,
+        sign_off: commit.sign_off,
+        signing: gather::signing_key(policy, git, context, now).await?,
+        is_shared: commit.granularity == Granularity::Batch,
+    })
 }
 
 fn requested_at(policy: &ImageUpdatePolicy) -> Option<&String> {
@@ -212,15 +249,23 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
 
 fn log_write(write: &Write) {
     match (&write.remote, &write.written) {
-        (Some(remote), Ok(Written::Pushed { commit_id, branch })) => info!(
+        (
+            Some(remote),
+            Ok(Written::Pushed {
+                commit_id,
+                branch,
+                attempts,
+            }),
+        ) => info!(
             git.remote = %remote,
             git.branch = %branch,
             commit.id = %commit_id,
+            attempts,
             "Pushed a commit"
         ),
         (_, Ok(Written::Patched { application })) => {
             info!(argocd.application = application, "Patched an Application");
         }
-        (_, Ok(Written::Nothing | Written::Pushed { .. }) | Err(_)) => {}
+        (_, Ok(Written::Nothing { .. } | Written::Pushed { .. }) | Err(_)) => {}
     }
 }

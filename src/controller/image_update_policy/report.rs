@@ -10,6 +10,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 
 use super::gather::INLINE_SCAN_INTERVAL;
+use super::settled::{self, Settled};
 use super::{Outcome, Write, Written, applications, images, requested_at};
 use crate::api::v1alpha1::{
     ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicy,
@@ -42,12 +43,14 @@ impl Report {
     pub(super) fn new(
         policy: &ImageUpdatePolicy,
         previous: Option<&ImageUpdatePolicyStatus>,
+        settled: &Settled,
         outcome: &Result<Outcome, Error>,
         failures: u32,
         now: Timestamp,
     ) -> Self {
         let old = previous.cloned().unwrap_or_default();
-        let images = image_statuses(policy, &old, outcome);
+        let mut images = image_statuses(policy, &old, outcome);
+        settled.note(&mut images, outcome);
         let verdict = verdict(outcome, &images);
         let applications = match outcome {
             Ok(Outcome::Decided(attempt)) => applications::summarise(attempt),
@@ -87,6 +90,7 @@ impl Report {
             },
             applications: applications.map(|(counts, _)| counts),
             last_handled_reconcile_at: requested_at(policy).cloned(),
+            last_handled_release: settled::released(policy).cloned(),
             ..old
         };
         if let Ok(Outcome::Decided(attempt)) = outcome {
@@ -203,6 +207,7 @@ fn carried_over(
             state: ImageState::Pending,
             reason: Reason::Progressing,
             message: String::new(),
+            settled: None,
         })
     };
     policy
@@ -279,8 +284,10 @@ fn summary(
         .count();
     PolicySummary {
         images: format!("{up_to_date}/{}", images.len()),
-        applications: applications
-            .map(|(counts, _)| format!("{}/{}", counts.up_to_date, counts.matched)),
+        applications: match applications {
+            Some((counts, _)) => format!("{}/{}", counts.up_to_date, counts.matched),
+            None => "-".to_owned(),
+        },
     }
 }
 
@@ -320,7 +327,9 @@ fn delay(
 fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -> Option<Notice> {
     let line = changes_line(write);
     let (write, place, action) = match &write.written {
-        Ok(Written::Pushed { commit_id, branch }) => {
+        Ok(Written::Pushed {
+            commit_id, branch, ..
+        }) => {
             let remote = write.remote.as_ref().map(ToString::to_string);
             let record = LastWrite {
                 time: Time(now),
@@ -348,7 +357,7 @@ fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -
             };
             (record, format!("Application {application}"), "Patch")
         }
-        Ok(Written::Nothing) | Err(_) => return None,
+        Ok(Written::Nothing { .. }) | Err(_) => return None,
     };
     remember(status, write, &line);
     Some(Notice {

@@ -1,6 +1,6 @@
 //! Writes the pack of a push.
 
-use std::io::Write as _;
+use std::{borrow::Borrow, io::Write as _};
 
 use gix::{hash, zlib};
 use gix_pack::data::{self, entry::Header};
@@ -13,13 +13,13 @@ use crate::git::object::NewObject;
 /// With `thin`, an object that replaces another one is sent as a delta to it where that is smaller;
 /// the server then must have the replaced one, and does, for it is in the parent commit.
 pub(crate) fn encode(
-    objects: &[NewObject],
+    objects: &[impl Borrow<NewObject>],
     hash: hash::Kind,
     thin: bool,
 ) -> Result<Vec<u8>, PackError> {
     let count = u32::try_from(objects.len()).map_err(|_| PackError::Write)?;
     let mut pack = data::header::encode(data::Version::V2, count).to_vec();
-    for object in objects {
+    for object in objects.iter().map(Borrow::borrow) {
         let replaced = object.replaces.as_ref().filter(|_| thin);
         let delta = replaced.map(|(id, base)| (*id, delta::create(base, &object.object.data)));
         match delta {

@@ -36,6 +36,22 @@ pub(crate) fn request(server: UploadPack, wants: &[ObjectId], scope: Scope) -> V
     writer.into_bytes()
 }
 
+/// Builds the request for the commits that `want` has and `have` has not, and, where the server
+/// can leave those out, nothing of their trees and files.
+pub(crate) fn history_request(server: UploadPack, want: ObjectId, have: ObjectId) -> Vec<u8> {
+    let mut writer = server.command("fetch");
+    writer
+        .line("ofs-delta")
+        .line("no-progress")
+        .line(&format!("want {want}"))
+        .line(&format!("have {have}"));
+    if server.filter {
+        writer.line("filter tree:0");
+    }
+    writer.line("done").flush();
+    writer.into_bytes()
+}
+
 /// Takes the pack out of the answer.
 pub(crate) fn parse(body: &[u8]) -> Result<Vec<u8>, ProtocolError> {
     let mut lines = Lines::new(body);

@@ -23,7 +23,7 @@ use crate::git::{
 };
 
 /// The largest pack read: a whole checkout, where the server cannot leave files out.
-const MAX_PACK_BYTES: usize = 256 * 1024 * 1024;
+pub(super) const MAX_PACK_BYTES: usize = 256 * 1024 * 1024;
 
 /// The most kept of one pack.
 const MAX_KEPT_BYTES: usize = 256 * 1024 * 1024;
@@ -43,8 +43,9 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 
 /// Which objects of a pack are kept.
 #[derive(Debug, Clone)]
-enum Keep {
+pub(super) enum Keep {
     All,
+    Commits,
     Directories,
     Only(HashSet<ObjectId>),
 }
@@ -157,6 +158,20 @@ impl Session {
     }
 
     async fn unpack(&mut self, pack: Bytes, hash: hash::Kind, keep: Keep) -> Result<bool, Error> {
+        let (objects, summary) = self.objects_of(pack, hash, keep).await?;
+        for (id, object) in objects {
+            self.store.insert(id, object);
+        }
+        Ok(summary.oversized > 0)
+    }
+
+    /// Reads a pack, on a thread of its own if that takes long.
+    pub(super) async fn objects_of(
+        &self,
+        pack: Bytes,
+        hash: hash::Kind,
+        keep: Keep,
+    ) -> Result<(Vec<(ObjectId, Object)>, Summary), Error> {
         let result = if pack.len() < BLOCKING_PACK_BYTES {
             unpack(&pack, hash, &keep)
         } else {
@@ -165,11 +180,7 @@ impl Session {
             task.await
                 .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
         };
-        let (objects, summary) = result.map_err(|source| self.pack(source))?;
-        for (id, object) in objects {
-            self.store.insert(id, object);
-        }
-        Ok(summary.oversized > 0)
+        result.map_err(|source| self.pack(source))
     }
 }
 
@@ -190,6 +201,7 @@ fn unpack(
         |id, object| {
             let wanted = match keep {
                 Keep::All => true,
+                Keep::Commits => object.kind == Kind::Commit,
                 Keep::Directories => matches!(object.kind, Kind::Commit | Kind::Tree),
                 Keep::Only(ids) => ids.contains(&id),
             };

@@ -4,6 +4,7 @@
 use image_update_testkit::faulty_registry::{Fault, FaultyRegistry};
 use image_update_testkit::git_server::Entry;
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
@@ -54,6 +55,7 @@ async fn policy_is_refused(mut world: World, spec: Value, reason: &str, words: &
         before,
         "nothing is written"
     );
+    policy_is_as_documented(&world).await;
     shows_no_password(&world).await;
 }
 
@@ -65,7 +67,42 @@ async fn watch_is_refused(mut world: World, reason: &str, words: &str) {
         message.contains(words),
         "{message:?} does not say {words:?}"
     );
+    watch_is_as_documented(&world).await;
     shows_no_password(&world).await;
+}
+
+async fn policy_is_as_documented(world: &World) {
+    let page = include_str!("../../../docs/spec/imageupdatepolicy.md");
+    as_documented(page, &world.policy_status("app").await.conditions);
+}
+
+async fn watch_is_as_documented(world: &World) {
+    let page = include_str!("../../../docs/spec/imagewatch.md");
+    as_documented(page, &world.watch_status("app").await.conditions);
+}
+
+/// The page of the kind says of the reason of `Ready` whether it is tried again, stalled, or
+/// neither, and the conditions say the same.
+#[track_caller]
+fn as_documented(page: &str, conditions: &[Condition]) {
+    let ready = conditions.iter().find(|it| it.type_ == "Ready");
+    let ready = ready.expect("Ready is always there");
+    assert_eq!(ready.status, "False");
+    let start = format!("| `{}` |", ready.reason);
+    let row = page.lines().find(|line| line.starts_with(&start));
+    let row = row.expect("the page has a row for each reason");
+    let does = row.split(" | ").nth(2).expect("a row has four cells");
+    for other in ["Reconciling", "Stalled"] {
+        let is_true = conditions
+            .iter()
+            .any(|it| it.type_ == other && it.status == "True");
+        assert_eq!(
+            does.starts_with(&format!("`{other}`")),
+            is_true,
+            "the page says of {}: {does}; the conditions are {conditions:?}",
+            ready.reason
+        );
+    }
 }
 
 async fn shows_no_password(world: &World) {
@@ -101,6 +138,21 @@ async fn a_missing_git_secret() {
     let (world, _registry) = sound().await;
     let spec = git(&json!({"credentials": {"secretRef": {"name": "nowhere"}}}));
     policy_is_refused(world, spec, "SecretNotFound", "Secret nowhere is not there").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_another_namespace() {
+    let (world, _registry) = sound().await;
+    let other = World::start().await;
+    let ca = world.git.ca_pem().expect("the git server has TLS");
+    let credential = [
+        ("username", GIT_USER),
+        ("password", GIT_PASSWORD),
+        ("ca.crt", ca),
+    ];
+    other.secret("elsewhere", None, &credential).await;
+    let spec = git(&json!({"credentials": {"secretRef": {"name": "elsewhere"}}}));
+    policy_is_refused(world, spec, "SecretNotFound", "Secret elsewhere is not").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,6 +278,7 @@ async fn a_constraint_that_is_none() {
         .iter()
         .any(|c| c.type_ == "Stalled" && c.status == "True");
     assert!(stalled, "a bad spec is not tried again");
+    policy_is_as_documented(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,6 +287,7 @@ async fn every_tag_filtered_out() {
     world.policy("app", semver("app", ">=7"), json!({})).await;
     world.start_operator();
     world.policy_becomes("app", "NoCandidate").await;
+    policy_is_as_documented(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,6 +297,7 @@ async fn a_watch_that_is_not_there_until_it_is() {
     world.start_operator();
     let message = world.policy_becomes("app", "WatchNotFound").await;
     assert!(message.contains("late"), "{message}");
+    policy_is_as_documented(&world).await;
     world
         .watch(
             "late",
@@ -293,8 +348,10 @@ async fn registry_fault(fault: Fault, reason: &str, words: &str) {
         message.contains(words),
         "{message:?} does not say {words:?}"
     );
+    watch_is_as_documented(&world).await;
     let message = world.policy_becomes("app", "WatchNotReady").await;
     assert!(message.contains("ImageWatch app"), "{message}");
+    policy_is_as_documented(&world).await;
     assert!(
         world.kustomization().contains("0.9.0"),
         "nothing is written"

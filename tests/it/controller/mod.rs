@@ -1,8 +1,12 @@
 //! The operator as its users see it: objects in, commits and statuses out. One test a behaviour.
 
+mod applications;
 mod bad_input;
+mod batching;
+mod branches;
 mod crash;
 mod main_job;
+mod revert;
 mod sharing;
 mod strategies;
 mod targets;

@@ -220,7 +220,9 @@ async fn redirect_to_another_host_never_gets_the_credential() -> Result<()> {
         let error = set_tag(&remote, VALUES, "2")
             .await
             .expect_err("not followed");
-        let UpdateError::Git(error) = error;
+        let UpdateError::Git(error) = error else {
+            anyhow::bail!("nothing was to be built: {error:?}");
+        };
         assert!(
             is_transport(&error, |it| matches!(it, TransportError::Redirected { .. })),
             "{on}: {error:?}"

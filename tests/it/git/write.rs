@@ -31,6 +31,7 @@ async fn change_is_pushed_over_tls_with_basic_auth() -> Result<()> {
     let Receipt::Pushed {
         branch,
         commit_id: id,
+        commits,
         parent: on,
         attempts,
         files,
@@ -43,6 +44,7 @@ async fn change_is_pushed_over_tls_with_basic_auth() -> Result<()> {
         (id.to_string(), on.to_string()),
         (commit_id.clone(), parent.clone())
     );
+    assert_eq!(commits, [Some(id)]);
     assert_eq!(files, [path(VALUES)]);
     assert_eq!(
         server.show("env", "main", VALUES)?,
@@ -223,6 +225,7 @@ async fn named_branch_is_read_and_written() -> Result<()> {
     let request = UpdateRequest {
         branch: Some(branch("next")),
         paths: vec![path(VALUES)],
+        ..UpdateRequest::default()
     };
     let decide = |snapshot: &Snapshot| Ok::<_, Infallible>(with_tag(snapshot, VALUES, "7"));
     let receipt = remote.update(&request, decide).await?;

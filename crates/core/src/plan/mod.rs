@@ -42,6 +42,9 @@ pub struct ImageInput<'a> {
     pub digest: DigestRule,
     /// The tags to choose from.
     pub candidates: &'a [Candidate],
+    /// What stood in all targets when the image was up to date last, as [`Change::new`] has it.
+    /// Where it stands no more, somebody took it back, and it is not written again.
+    pub settled: Option<&'a str>,
 }
 
 /// The variables of a config management plugin that hold one image.
@@ -89,6 +92,7 @@ impl Plan {
                 State::Change(change) => Some((placement, change)),
                 State::UpToDate
                 | State::NotLive
+                | State::TakenBack(_)
                 | State::Refused(_)
                 | State::AwaitingDigest
                 | State::Broken(_) => None,
@@ -124,6 +128,8 @@ pub enum State {
     NotLive,
     /// The target will say something else.
     Change(Change),
+    /// The target said so before and was changed back: the change is held.
+    TakenBack(Change),
     /// Nothing was selected.
     Refused(Reason),
     /// The digest of the selected tag has to be looked up first.
@@ -339,15 +345,20 @@ impl File<'_> {
         if differs && is_implied && current.says(&tag, digest) {
             beside.extend(wanted);
         } else if differs {
-            placement.state = State::Change(Change {
+            let change = Change {
                 image: current.name,
                 old: placement.current.clone(),
                 new: match digest {
                     Some(digest) => format!("{tag}@{digest}"),
                     None => tag.to_string(),
                 },
-            });
-            edits.extend(wanted);
+            };
+            if image.settled == Some(change.new.as_str()) {
+                placement.state = State::TakenBack(change);
+            } else {
+                placement.state = State::Change(change);
+                edits.extend(wanted);
+            }
         }
         Ok(placement)
     }

@@ -18,6 +18,7 @@ struct Image {
     plugin: Option<PluginVariables>,
     only_live: bool,
     tags: Vec<Candidate>,
+    settled: Option<&'static str>,
 }
 
 impl Image {
@@ -34,6 +35,7 @@ impl Image {
             plugin: None,
             only_live: false,
             tags: tags.split_whitespace().map(tag).collect(),
+            settled: None,
         }
     }
 
@@ -44,6 +46,13 @@ impl Image {
     fn called(self, name: &'static str) -> Self {
         Self {
             kustomize_name: Some(name),
+            ..self
+        }
+    }
+
+    fn settled(self, value: &'static str) -> Self {
+        Self {
+            settled: Some(value),
             ..self
         }
     }
@@ -66,6 +75,7 @@ impl Image {
             policy: &self.policy,
             digest: self.digest,
             candidates: &self.tags,
+            settled: self.settled,
         }
     }
 }
@@ -112,6 +122,7 @@ fn state(plan: &Plan) -> String {
             change.old.as_deref().unwrap_or("nothing"),
             change.new
         ),
+        State::TakenBack(change) => format!("held: {}", change.new),
         State::Refused(reason) => format!("refused: {reason}"),
         State::AwaitingDigest => "awaiting digest".to_owned(),
         State::Broken(problem) => format!("broken: {problem}"),
@@ -559,4 +570,31 @@ proptest! {
         prop_assert!(again.files.is_empty(), "{written}");
         prop_assert_eq!(state(&again), "up to date");
     }
+}
+
+#[test]
+fn what_was_taken_back_is_held_until_there_is_something_newer() {
+    let file = "images:\n- name: registry.example/app\n  newTag: 1.0.0\n";
+    let held = app().settled("1.1.0");
+    check(&held, Format::Kustomization, file, "held: 1.1.0", "");
+    check(
+        &app().settled("1.0.5"),
+        Format::Kustomization,
+        file,
+        "registry.example/app: 1.0.0 -> 1.1.0",
+        "images:\n- name: registry.example/app\n  newTag: 1.1.0\n",
+    );
+    let with_digest = format!("1.1.0@{DIGEST}");
+    let image = Image {
+        settled: Some(Box::leak(with_digest.into_boxed_str())),
+        ..app().digest(DigestRule::Always)
+    };
+    check_with(
+        &image,
+        Format::Kustomization,
+        file,
+        Some(DIGEST),
+        &format!("held: 1.1.0@{DIGEST}"),
+        "",
+    );
 }

@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-/// The longest name accepted, in bytes. Git has no limit; file systems that hold refs have 255.
-const MAX_LENGTH_BYTES: usize = 250;
+/// The longest name of a branch accepted, in bytes. Git has no limit; file systems that hold refs have 255.
+pub const MAX_BRANCH_BYTES: usize = 250;
 
 /// What stands before a branch's name in the name of its ref.
 const REF_PREFIX: &str = "refs/heads/";
@@ -33,7 +33,7 @@ pub enum BranchNameError {
     #[error("the name of the branch is empty")]
     Empty,
     /// More than 250 bytes.
-    #[error("the name of the branch is longer than {MAX_LENGTH_BYTES} bytes")]
+    #[error("the name of the branch is longer than {MAX_BRANCH_BYTES} bytes")]
     TooLong,
     /// `HEAD` and `@` name what is checked out, not a branch.
     #[error("the name of the branch is reserved by git")]
@@ -80,7 +80,7 @@ impl FromStr for BranchName {
         if name.is_empty() {
             return Err(BranchNameError::Empty);
         }
-        if name.len() > MAX_LENGTH_BYTES {
+        if name.len() > MAX_BRANCH_BYTES {
             return Err(BranchNameError::TooLong);
         }
         if name == "@" || name == "HEAD" {

@@ -10,7 +10,7 @@ pub mod path;
 pub mod url;
 
 pub use self::{
-    branch::{BranchName, BranchNameError},
+    branch::{BranchName, BranchNameError, MAX_BRANCH_BYTES},
     path::{RepoPath, RepoPathError},
     url::{RemoteUrl, RemoteUrlError, Scheme},
 };

@@ -29,7 +29,7 @@ fn written_packs_are_read_back() {
 
 #[test]
 fn empty_pack_has_no_objects() {
-    let pack = encode(&[], Hash::Sha1, true).expect("encodes");
+    let pack = encode(&[] as &[NewObject], Hash::Sha1, true).expect("encodes");
     check(&pack, Hash::Sha1, &[], Ok(&[]));
 }
 

@@ -1,0 +1,215 @@
+//! Where a policy writes: git with its targets and commits, or Applications.
+
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema repeats each type inside a function"
+)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::common::LocalObjectReference;
+
+/// Where the chosen tags are written: exactly one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.git) != has(self.argocd)").message("set exactly one of git (a commit) and argocd (the Application's own parameters)"))]
+#[serde(rename_all = "camelCase")]
+pub struct WriteBackSpec {
+    /// A commit in a git repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitWriteBack>,
+
+    /// The parameters of the Application itself: Helm parameters, Kustomize images, or the
+    /// environment of a plugin, by the type of its source. Whoever owns the Application (an
+    /// ApplicationSet, another Application) may put them back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argocd: Option<ArgocdWriteBack>,
+}
+
+/// The parameters of the Application itself.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArgocdWriteBack {}
+
+/// A commit in a git repository.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.repository) || self.repository.startsWith('https://') || (has(self.insecure) && self.insecure)").message("a plain http:// repository needs insecure: true, because whoever is on the way can read the credential"))]
+#[serde(rename_all = "camelCase")]
+pub struct GitWriteBack {
+    /// The repository's address over HTTPS, without credentials. Example:
+    /// `https://git.example.com/org/environments.git`. Unset: the repository of the Application's
+    /// source; without `applications` it has to be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(validation = Rule::new("self.matches('^https?://[^/@]+/.+')").message("repository is an https:// address without credentials, such as https://git.example.com/org/repository.git; credentials stand in credentials.secretRef"))]
+    pub repository: Option<String>,
+
+    /// The branch that is read and written. Unset: the branch that the Application's source
+    /// follows, else the remote's default branch. It must exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 244))]
+    pub branch: Option<String>,
+
+    /// Where commits go, if not to `branch` itself: for changes that people review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushSpec>,
+
+    /// As whom the remote is asked. Unset: anonymous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<CredentialsSpec>,
+
+    /// Allows plain HTTP and certificates that nobody vouches for. Default `false`.
+    #[serde(default)]
+    pub insecure: bool,
+
+    /// The files to write.
+    #[schemars(length(min = 1, max = 16))]
+    pub targets: Vec<TargetSpec>,
+
+    /// How commits look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitSpec>,
+}
+
+/// Where commits go.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PushSpec {
+    /// The branch to push to: a name, or a template for one in Go's text/template with `.AppName`
+    /// (the policy), `.AppNamespace`, `.Images` (each with `.Name`, `.Alias`, `.OldTag`,
+    /// `.NewTag`), `.SHA256` (of all changes) and `.TargetKey` (of repository, branch and paths).
+    /// It is made from `branch` if it is not there. While it contains the tip of `branch`, commits
+    /// are added to it; when it falls behind, it is made anew, unless that would lose a commit that
+    /// is not the operator's. Example: `image-updates/{{.SHA256}}`.
+    #[schemars(length(min = 1, max = 4096))]
+    #[x_kube(validation = Rule::new(r"self.contains('{{') || !self.matches(r'[ ~^:?*\[\\]')").message(r"push.branch is the name of a branch, or a template with {{…}}: no spaces and none of ~ ^ : ? * [ \"))]
+    pub branch: String,
+}
+
+/// As whom a git remote is asked.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsSpec {
+    /// A Secret of this namespace with `username` and `password`, and optionally `ca.crt` for a
+    /// server whose certificate a private authority signed.
+    pub secret_ref: LocalObjectReference,
+}
+
+/// A file to write: exactly one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("[has(self.kustomization), has(self.helmValues), has(self.argocdSource)].filter(set, set).size() == 1").message("set exactly one target: kustomization, helmValues or argocdSource"))]
+#[serde(rename_all = "camelCase")]
+pub struct TargetSpec {
+    /// The `images` of a kustomization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kustomization: Option<KustomizationTarget>,
+
+    /// Values of a Helm chart, at the keys that each image's `helm` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub helm_values: Option<HelmValuesTarget>,
+
+    /// The override file of an Application, which Argo CD reads beside its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argocd_source: Option<ArgocdSourceTarget>,
+}
+
+/// The override file of an Application. It is made if it is missing.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArgocdSourceTarget {
+    /// The file, relative to the Application's source; from the repository's root with a leading
+    /// `/`. Unset: `.argocd-source-<name>.yaml`, or `.argocd-source-<namespace>_<name>.yaml` for
+    /// an Application outside of Argo CD's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
+    pub path: Option<String>,
+}
+
+/// Values of a Helm chart.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HelmValuesTarget {
+    /// The values file. With `applications` it is relative to the Application's source, and with a
+    /// leading `/` or without `applications` it starts at the repository's root; `$name/` is the
+    /// root of the repository of the source with that `ref`. Examples: `apps/shop/values.yaml`,
+    /// `$values/shop/values.yaml`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
+    pub path: String,
+}
+
+/// The `images` of a kustomization.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizationTarget {
+    /// The folder of the kustomization, or the file itself. With `applications` it is relative to
+    /// the Application's source, and with a leading `/` or without `applications` it starts at
+    /// the repository's root. `.` is the folder itself; `$name/` is the root of the repository of
+    /// the source with that `ref`. Example: `overlays/prod`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
+    pub path: String,
+}
+
+/// How commits look.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommitSpec {
+    /// Author and committer. Default: the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<CommitAuthor>,
+
+    /// The message, in Go's text/template with `.AppName` (the policy; several in a commit of a
+    /// batch), `.AppNamespace`, `.AppChanges` (each with `.Image`, `.OldTag`, `.NewTag`), `.Images`
+    /// and `.SHA256`. Default: `build: automatic update of {{ .AppName }}` with a line for each
+    /// change. Example: `chore: update{{range .AppChanges}} {{.Image}} to {{.NewTag}}{{end}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub message: Option<String>,
+
+    /// How many policies share a commit, of those that are written in one push. Default
+    /// `PerPolicy`.
+    #[serde(default)]
+    pub granularity: Granularity,
+
+    /// Signs commits. Unset: they are not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<SigningSpec>,
+
+    /// Adds a `Signed-off-by` line with the author's name to messages. Default `false`.
+    #[serde(default)]
+    pub sign_off: bool,
+}
+
+/// How many policies share a commit.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum Granularity {
+    /// Each policy has a commit of its own.
+    #[default]
+    PerPolicy,
+    /// Policies of the same author, message, key and sign-off that wait for a push share a commit.
+    Batch,
+}
+
+/// What commits are signed with.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningSpec {
+    /// A Secret of this namespace with an OpenPGP private key in `git.asc`, or an SSH private key
+    /// in `identity`, `sshPrivateKey` or `ssh-privatekey`, and its `passphrase` if it has one.
+    pub secret_ref: LocalObjectReference,
+}
+
+/// Author and committer of the commits.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommitAuthor {
+    /// The name. Example: `Release Robot`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[^<>\n\x00]+$"))]
+    pub name: String,
+    /// The address. Example: `robot@example.com`.
+    #[schemars(length(min = 1, max = 254), regex(pattern = r"^[^<>\s\x00]+$"))]
+    pub email: String,
+}

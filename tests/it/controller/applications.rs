@@ -1,0 +1,298 @@
+//! Argo CD's Applications: selected, placed and written, in git and in the cluster.
+
+use image_update_testkit::registry::Registry;
+use kube::Api;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::discovery::ApiResource;
+use serde_json::{Value, json};
+
+use crate::world::{World, until};
+
+/// A world with a registry that has 1.0.0 and 1.1.0 of `team/app`, a watch of it and `files`.
+async fn world(files: &[(&str, &[u8])]) -> (World, Registry) {
+    let mut world = World::start().await;
+    let registry = Registry::start().await.expect("the registry starts");
+    for tag in ["1.0.0", "1.1.0"] {
+        let pushed = registry.push("team/app", tag).await;
+        pushed.expect("the image is pushed");
+    }
+    let made = world.git.create_repository("env", files);
+    made.expect("the repository is made");
+    let image = format!("{}/team/app", registry.host());
+    world.watch("app", json!({"image": image})).await;
+    let flag = format!("--argocd-namespace={}", world.namespace);
+    world.flag(&flag);
+    world.start_operator();
+    (world, registry)
+}
+
+fn applications(world: &World) -> Api<DynamicObject> {
+    let resource = ApiResource {
+        group: "argoproj.io".to_owned(),
+        version: "v1alpha1".to_owned(),
+        api_version: "argoproj.io/v1alpha1".to_owned(),
+        kind: "Application".to_owned(),
+        plural: "applications".to_owned(),
+    };
+    Api::namespaced_with(world.kube.clone(), &world.namespace, &resource)
+}
+
+/// Applies an Application with `source` (or whatever sources) and what Argo CD says of it.
+async fn application(world: &World, name: &str, sources: &Value, status: &Value) {
+    let mut spec = json!({"project": "default", "destination": {"server": "x", "namespace": "y"}});
+    for (key, value) in sources.as_object().expect("the sources are an object") {
+        spec[key] = value.clone();
+    }
+    let object = json!({
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": name, "labels": {"team": "a"}},
+        "spec": spec,
+        "status": status,
+    });
+    let api = applications(world);
+    let applied = api
+        .patch(name, &PatchParams::apply("test"), &Patch::Apply(&object))
+        .await;
+    applied.expect("the API server takes the Application");
+}
+
+async fn policy(world: &World, applications: Value, write_back: Value) {
+    let images = json!([{
+        "alias": "web",
+        "watchRef": {"name": "app"},
+        "strategy": {"semver": {}},
+        "helm": {"tag": "image.tag"},
+        "kustomize": {"name": "app"},
+    }]);
+    let spec = json!({
+        "interval": "30s",
+        "images": images,
+        "applications": applications,
+        "writeBack": write_back,
+    });
+    world.apply("ImageUpdatePolicy", "app", spec).await;
+}
+
+fn git(targets: &Value) -> Value {
+    json!({"git": {"credentials": {"secretRef": {"name": "git"}}, "targets": targets}})
+}
+
+async fn file_becomes(world: &World, path: &str, expected: &str) {
+    until(
+        &path,
+        || world.logs(),
+        async || {
+            let file = world.git.show("env", "main", path);
+            let file = file.map_err(|error| error.to_string())?;
+            let text = String::from_utf8(file).expect("the file is text");
+            if text == expected { Ok(()) } else { Err(text) }
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_application_that_is_selected_is_written_in_one_push() {
+    let kustomization = b"images:\n- name: app\n  newTag: 1.0.0\n";
+    let (world, registry) = world(&[
+        ("shop-a/kustomization.yaml", kustomization),
+        ("shop-b/kustomization.yaml", kustomization),
+        ("other/kustomization.yaml", kustomization),
+    ])
+    .await;
+    for name in ["shop-a", "shop-b", "other"] {
+        let source = json!({"source": {
+            "repoURL": world.git.url("env"), "path": name, "targetRevision": "main",
+        }});
+        application(&world, name, &source, &json!({"sourceType": "Kustomize"})).await;
+    }
+    let selected = json!([{"name": "shop-*", "selector": {"matchLabels": {"team": "a"}}}]);
+    policy(
+        &world,
+        selected,
+        git(&json!([{"kustomization": {"path": "."}}])),
+    )
+    .await;
+
+    let image = format!("{}/team/app", registry.host());
+    let written = format!("images:\n- name: app\n  newTag: 1.1.0\n  newName: {image}\n");
+    for name in ["shop-a", "shop-b"] {
+        file_becomes(&world, &format!("{name}/kustomization.yaml"), &written).await;
+    }
+    world.policy_becomes("app", "Succeeded").await;
+    let other = world.git.show("env", "main", "other/kustomization.yaml");
+    assert_eq!(other.expect("it is there"), kustomization);
+    assert_eq!(world.commits().len(), 1, "{:?}", world.commits());
+    let status = world.policy_status("app").await;
+    let counts = status.applications.expect("there are Applications");
+    assert_eq!((counts.matched, counts.up_to_date), (2, 2));
+    let summary = status.summary.expect("there is a summary");
+    assert_eq!(summary.applications, "2/2");
+
+    // One that comes later is written at once.
+    let late = [("shop-c/kustomization.yaml", &kustomization[..])];
+    let committed = world.git.commit("env", "main", &late, "One more");
+    committed.expect("the file is committed");
+    let source = json!({"source": {
+        "repoURL": world.git.url("env"), "path": "shop-c", "targetRevision": "main",
+    }});
+    application(
+        &world,
+        "shop-c",
+        &source,
+        &json!({"sourceType": "Kustomize"}),
+    )
+    .await;
+    file_becomes(&world, "shop-c/kustomization.yaml", &written).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_override_file_is_made_beside_the_source() {
+    let (world, _registry) = world(&[("chart/Chart.yaml", b"name: chart\n")]).await;
+    let source = json!({"source": {"repoURL": world.git.url("env"), "path": "chart"}});
+    application(&world, "shop", &source, &json!({"sourceType": "Helm"})).await;
+    let targets = json!([{"argocdSource": {}}]);
+    policy(&world, json!([{"name": "shop"}]), git(&targets)).await;
+    let expected =
+        "helm:\n  parameters:\n  - name: image.tag\n    value: 1.1.0\n    forceString: true\n";
+    file_becomes(&world, "chart/.argocd-source-shop.yaml", expected).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_another_source_are_found_by_its_ref() {
+    let (world, _registry) = world(&[("shop/values.yaml", b"image: {tag: 1.0.0}\n")]).await;
+    let sources = json!({"sources": [
+        {"repoURL": "https://charts.example", "chart": "shop", "targetRevision": "1.2.3"},
+        {"repoURL": world.git.url("env"), "targetRevision": "main", "ref": "values"},
+    ]});
+    application(
+        &world,
+        "shop",
+        &sources,
+        &json!({"sourceTypes": ["Helm", "Directory"]}),
+    )
+    .await;
+    let targets = json!([{"helmValues": {"path": "$values/shop/values.yaml"}}]);
+    policy(&world, json!([{"name": "*"}]), git(&targets)).await;
+    file_becomes(&world, "shop/values.yaml", "image: {tag: 1.1.0}\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_cannot_be_written_is_named_and_the_others_go_on() {
+    let (world, _registry) = world(&[("shop/values.yaml", b"image: {tag: 1.0.0}\n")]).await;
+    let good = json!({"source": {"repoURL": world.git.url("env"), "path": "shop"}});
+    application(&world, "good", &good, &json!({"sourceType": "Helm"})).await;
+    let chart = json!({"source": {
+        "repoURL": "https://charts.example", "chart": "shop", "targetRevision": "1.2.3",
+    }});
+    application(&world, "pinned", &chart, &json!({"sourceType": "Helm"})).await;
+    let targets = json!([{"helmValues": {"path": "values.yaml"}}]);
+    policy(&world, json!([{"name": "*"}]), git(&targets)).await;
+    file_becomes(&world, "shop/values.yaml", "image: {tag: 1.1.0}\n").await;
+    let message = world.policy_becomes("app", "InvalidSource").await;
+    assert!(
+        message.contains("pinned") && message.contains("is a chart"),
+        "{message}"
+    );
+    let status = world.policy_status("app").await;
+    let counts = status.applications.expect("there are Applications");
+    assert_eq!(
+        (counts.matched, counts.up_to_date, counts.failed),
+        (2, 1, 1)
+    );
+    assert_eq!(status.attention.len(), 1);
+    assert!(status.attention[0].application.ends_with("/pinned"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_selects_nothing_says_so() {
+    let (world, _registry) = world(&[("README.md", b"\n")]).await;
+    policy(
+        &world,
+        json!([{"name": "nothing-*"}]),
+        json!({"argocd": {}}),
+    )
+    .await;
+    world.policy_becomes("app", "NoApplication").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_of_the_application_itself_are_patched_and_the_rest_is_kept() {
+    let (world, _registry) = world(&[("README.md", b"\n")]).await;
+    let source = json!({"source": {
+        "repoURL": "https://charts.example", "chart": "shop", "targetRevision": "1.2.3",
+        "helm": {
+            "valueFiles": ["prod.yaml"],
+            "parameters": [
+                {"name": "replicas", "value": "3"},
+                {"name": "image.tag", "value": "1.0.0", "forceString": true},
+            ],
+        },
+    }});
+    application(&world, "shop", &source, &json!({"sourceType": "Helm"})).await;
+    policy(&world, json!([{"name": "shop"}]), json!({"argocd": {}})).await;
+    world
+        .until(&"the Application", async || {
+            let object = applications(&world).get("shop").await;
+            let object = object.map_err(|error| error.to_string())?;
+            let found = &object.data["spec"]["source"]["helm"];
+            let expected = json!({
+                "valueFiles": ["prod.yaml"],
+                "parameters": [
+                    {"name": "replicas", "value": "3"},
+                    {"name": "image.tag", "value": "1.1.0", "forceString": true},
+                ],
+            });
+            if *found == expected {
+                Ok(())
+            } else {
+                Err(found.to_string())
+            }
+        })
+        .await;
+    world.policy_becomes("app", "Succeeded").await;
+    let write = world.policy_status("app").await.last_write;
+    let write = write.expect("it has written");
+    assert!(
+        write
+            .application
+            .is_some_and(|name| name.ends_with("/shop"))
+    );
+    assert_eq!(write.commit, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kustomize_images_of_one_of_several_sources_are_patched() {
+    let (world, registry) = world(&[("README.md", b"\n")]).await;
+    let sources = json!({"sources": [
+        {"repoURL": "https://git.example/a.git", "path": "a", "ref": "x"},
+        {"repoURL": "https://git.example/b.git", "path": "b"},
+    ]});
+    application(
+        &world,
+        "shop",
+        &sources,
+        &json!({"sourceTypes": ["Helm", "Kustomize"]}),
+    )
+    .await;
+    let selected = json!([{"name": "shop", "source": {"index": 1}}]);
+    policy(&world, selected, json!({"argocd": {}})).await;
+    let image = format!("app={}/team/app:1.1.0", registry.host());
+    world
+        .until(&"the Application", async || {
+            let object = applications(&world).get("shop").await;
+            let object = object.map_err(|error| error.to_string())?;
+            let found = &object.data["spec"]["sources"];
+            let is_right = found[1]["kustomize"] == json!({"images": [image]})
+                && found[0] == sources["sources"][0];
+            if is_right {
+                Ok(())
+            } else {
+                Err(found.to_string())
+            }
+        })
+        .await;
+    // Nothing is overridden here, so what runs would have been current.
+    world.policy_becomes("app", "Succeeded").await;
+}
