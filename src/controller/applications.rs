@@ -17,10 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::context::Context;
+use super::error::Error;
 use crate::argocd::application::{Application, SourceSpec};
 
 /// How often it is looked whether Argo CD was installed meanwhile.
 const KIND_CHECK: Duration = Duration::from_secs(30);
+
+/// How long a policy that selects Applications waits for them.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// What is kept of an Application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +62,15 @@ impl Known {
 }
 
 impl Applications {
+    /// Waits until they are known, for a while: without the right to list them they never are.
+    pub(super) async fn wait(&self) -> Result<(), Error> {
+        let known = tokio::time::timeout(LONGEST_WAIT, self.are_known.cancelled()).await;
+        if known.is_err() || !self.kind_is_there.is_cancelled() {
+            return Err(Error::ApplicationsUnavailable);
+        }
+        Ok(())
+    }
+
     /// All of a namespace, sorted by name.
     pub(super) fn of_namespace(&self, namespace: &str) -> Vec<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);

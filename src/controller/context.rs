@@ -122,7 +122,6 @@ impl Context {
     pub(super) async fn stores_are_filled(&self) {
         self.watches_are_known.cancelled().await;
         self.policies_are_known.cancelled().await;
-        self.applications.are_known.cancelled().await;
     }
 
     /// Forgets a watch that was deleted, and tells the policies that refer to it.

@@ -100,9 +100,10 @@ pub(super) enum Error {
     #[error(transparent)]
     WriteBack(job::Error),
 
-    /// The cluster has no Argo CD.
+    /// The cluster has no Argo CD, or the operator may not list Applications.
     #[error(
-        "the cluster has no Argo CD Applications; install Argo CD, or leave spec.applications out"
+        "Argo CD's Applications can't be listed; install Argo CD, let the operator list \
+         applications.argoproj.io, or leave spec.applications out"
     )]
     ApplicationsUnavailable,
 

@@ -151,11 +151,10 @@ async fn run(
     let model = validate::image_update_policy(&policy.spec).map_err(Error::InvalidSpec)?;
     let applications = if model.applications.is_empty() {
         Vec::new()
-    } else if context.applications.kind_is_there.is_cancelled() {
+    } else {
+        context.applications.wait().await?;
         let namespace = names(&policy.metadata).0;
         context.applications.of_namespace(namespace)
-    } else {
-        return Err(Error::ApplicationsUnavailable);
     };
     let selection = destinations::select(&model, &applications, &context.argocd_namespace)?;
     if selection.matched == Some(0) {
