@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::images::{of_write, severity};
+use super::images::{cut, of_write, severity};
 use super::{Attempt, Write};
 use crate::api::v1alpha1::{ApplicationCounts, Attention, ImageState, ImageStatus};
 
-/// How many Applications a status lists.
+/// How many Applications a status lists: with their messages, the images and the history it stays
+/// under 64 KiB.
 const MOST_LISTED: usize = 50;
-
-/// The longest message of a listed Application, in characters: fifty of them, images and history
-/// stay under 64 KiB.
-const LONGEST_MESSAGE: usize = 200;
 
 /// Counts, and the Applications that are not up to date; nothing for a policy that selects none by
 /// itself.
@@ -83,12 +80,5 @@ fn attention(application: String, status: ImageStatus) -> Attention {
         tag: status.selected,
         reason: status.reason,
         message: cut(&status.message),
-    }
-}
-
-fn cut(message: &str) -> String {
-    match message.char_indices().nth(LONGEST_MESSAGE) {
-        None => message.to_owned(),
-        Some((end, _)) => format!("{}…", &message[..end]),
     }
 }

@@ -195,7 +195,8 @@ fn broken(problem: &TargetProblem) -> Reason {
     }
 }
 
-fn cut(message: &str) -> String {
+/// Bounds what a status holds of one image or Application.
+pub(super) fn cut(message: &str) -> String {
     match message.char_indices().nth(LONGEST_MESSAGE) {
         None => message.to_owned(),
         Some((end, _)) => format!("{}…", &message[..end]),
