@@ -143,9 +143,15 @@ async fn an_unreadable_object_is_reported_and_the_others_go_on() {
     let good = json!({
         "image": image, "interval": "10s", "timeout": "30s", "insecure": true, "excludeTags": [],
     });
+    let applications = json!({
+        "images": [{"alias": "web", "image": "nginx", "strategy": {"alphabetical": {}}}],
+        "applications": [{"name": "*"}],
+        "writeBack": {"argocd": {}},
+    });
     for (kind, name, spec) in [
         ("ImageWatch", "broken", json!({"image": 5})),
         ("ImageUpdatePolicy", "broken", json!({"images": "none"})),
+        ("ImageUpdatePolicy", "applications", applications),
         ("ImageWatch", "good", good),
     ] {
         let object = json!({
@@ -174,6 +180,12 @@ async fn an_unreadable_object_is_reported_and_the_others_go_on() {
     for (kind, name, reason) in [
         ("ImageWatch", "broken", "Undecodable"),
         ("ImageUpdatePolicy", "broken", "Undecodable"),
+        // This cluster has no Argo CD.
+        (
+            "ImageUpdatePolicy",
+            "applications",
+            "ApplicationsUnavailable",
+        ),
         ("ImageWatch", "good", "Succeeded"),
     ] {
         let api: Api<DynamicObject> =
