@@ -8,7 +8,7 @@ use image_update_core::policy::StrategyName;
 use super::failure::Failure;
 use super::output::{OutputFlag, columns};
 use super::selection::{self, SelectionFlags};
-use super::tag_file;
+use super::tag_file::{self, TagFile};
 
 /// Every strategy: times of builds may stand in the list.
 const STRATEGIES: [StrategyName; 5] = [
@@ -53,8 +53,11 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let strategy = selection::strategy(args.strategy, "--constraint", constraint)?;
     // First, so that a bad pattern is told before somebody types a list.
     let policy = args.selection.policy(strategy)?;
-    let candidates = tag_file::read(&args.tags_from)?;
-    let outcome = args.selection.select(&policy, &candidates);
+    let TagFile { candidates, others } = tag_file::read(&args.tags_from)?;
+    let mut outcome = args.selection.select(&policy, &candidates);
+    for other in others {
+        outcome.add_no_tag(&other);
+    }
     args.output.print(&outcome, |outcome| {
         columns(&outcome.facts()) + &outcome.rejected_table()
     })

@@ -58,8 +58,9 @@ impl From<ReadError> for Failure {
             ReadError::Missing { .. } | ReadError::NotAFile { .. } => {
                 Self::input(error).hint("check the name; - stands for standard input")
             }
-            ReadError::TooLarge { .. } | ReadError::NotText { .. } => Self::input(error),
-            ReadError::Refused { .. } => Self::failed(error),
+            ReadError::TooLarge { .. } => Self::input(error).hint("is it the right file?"),
+            ReadError::NotText { .. } => Self::input(error).hint("save it as UTF-8"),
+            ReadError::Refused { .. } => Self::failed(error).hint("check who may read it"),
         }
     }
 }

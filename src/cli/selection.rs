@@ -12,6 +12,11 @@ use serde::Serialize;
 
 use super::failure::{Failure, warn};
 use super::output::columns;
+use super::tag_file::NoTag;
+
+/// The rule that a text fails which is no tag. Policies never see one: registries have none, and what
+/// their lists have besides is left out before.
+const NO_TAG: &str = "NotATag";
 
 /// What keeps tags from a strategy, and what they are compared with.
 #[derive(Args, Debug)]
@@ -186,6 +191,16 @@ impl Outcome {
                 })
                 .collect(),
         }
+    }
+
+    /// Adds what is no tag to those that were not selected: whoever counts the lines of a list finds
+    /// each of them.
+    pub(super) fn add_no_tag(&mut self, other: &NoTag) {
+        self.rejected.push(Rejected {
+            tag: other.text.as_str().to_owned(),
+            rule: NO_TAG,
+            why: format!("it is not a tag: {}", other.why),
+        });
     }
 
     /// The tag that was selected.

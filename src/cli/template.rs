@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use image_update_core::message::{MessageError, MessageTemplate};
 use image_update_core::template::{
-    BranchTemplate, BranchTemplateError, ImageChange, MAX_TEMPLATE_BYTES, TemplateData, target_key,
+    BranchTemplate, BranchTemplateError, ImageChange, TemplateData, target_key,
 };
 
 use super::failure::Failure;
 use super::{input, output};
+
+/// The most that is read: more than a template may have, so that its own error tells of that.
+const LIMIT_BYTES: usize = 1024 * 1024;
 
 /// Flags of `template`.
 #[derive(Args, Debug)]
@@ -49,12 +52,22 @@ pub(super) fn run(args: &TemplateArgs) -> Result<(), Failure> {
             .render(&data)
             .map_err(Failure::input)?,
         Kind::Commit { file: Some(path) } => {
-            // One byte more than may be, so that the template's own error tells of it.
-            let text = input::read_text(path, MAX_TEMPLATE_BYTES + 1)?;
+            let text = input::read_text(path, LIMIT_BYTES)?;
             message(&text, &data)
                 .map_err(|error| Failure::input(error).about(input::shown(path)))?
         }
-        Kind::Branch { template } => branch(template, &data).map_err(Failure::input)? + "\n",
+        Kind::Branch { template } => {
+            let name = branch(template, &data).map_err(|error| {
+                let is_name = matches!(error, BranchTemplateError::Name { .. });
+                let failure = Failure::input(error);
+                if is_name {
+                    failure.hint("git check-ref-format tells what a branch may be called")
+                } else {
+                    failure
+                }
+            });
+            name? + "\n"
+        }
     };
     output::write(rendered.as_bytes())
 }

@@ -95,11 +95,7 @@ pub(super) async fn run(args: &TestArgs) -> Result<(), Failure> {
     let access = args.access.access(&repository)?;
     let found = ask(&repository, &policy, &access).await.map_err(|error| {
         let hint = hint(&error, access.credential.is_some());
-        let failure = Failure::failed(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Failure::failed(error).hint(hint)
     })?;
     let report = Report {
         image: repository.to_string(),
@@ -180,24 +176,36 @@ async fn follow(
 }
 
 /// What a person at a terminal can do about a registry's error.
-fn hint(error: &Error, has_credential: bool) -> Option<&'static str> {
+fn hint(error: &Error, has_credential: bool) -> &'static str {
     if matches!(error, Error::PlainHttp { .. }) {
-        return Some("--insecure allows plain HTTP");
+        return "--insecure allows plain HTTP";
     }
     if matches!(error, Error::Tls { .. }) {
-        return Some("--ca-file FILE trusts the authority of its certificate");
+        return "--ca-file FILE trusts the authority of its certificate";
     }
-    let refused = matches!(
+    if matches!(error, Error::Certificates { .. }) {
+        return "write certificates as PEM into --ca-file";
+    }
+    if matches!(error, Error::Connect { .. }) {
+        return "check the registry's name and the way to it";
+    }
+    if matches!(error, Error::Timeout { .. }) {
+        return "--timeout gives it longer";
+    }
+    if matches!(error, Error::TagNotFound { .. }) {
+        return "digest follows one tag: name one that is there";
+    }
+    let is_refused = matches!(
         error,
         Error::Unauthorized { .. } | Error::Forbidden { .. } | Error::RepositoryNotFound { .. }
     );
-    match (refused, has_credential) {
-        (true, true) => Some("check the name, and whether the credential may read it"),
-        (true, false) => Some(
+    match (is_refused, has_credential) {
+        (true, true) => "check the name, and whether the credential may read it",
+        (true, false) => {
             "it was asked as anybody: give --credentials env:NAME or --docker-config FILE \
-             (programs that keep docker's passwords are not run)",
-        ),
-        (false, _) => None,
+             (programs that keep docker's passwords are not run)"
+        }
+        (false, _) => "try again later, or ask whoever runs the registry",
     }
 }
 

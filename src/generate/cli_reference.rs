@@ -80,11 +80,10 @@ fn row(argument: &Arg, text: &mut String) {
     };
     let code = |value: &std::ffi::OsStr| format!("`{}`", value.to_string_lossy());
     let environment = argument.get_env().map(code).unwrap_or_default();
-    let defaults = argument.get_default_values();
-    let default = defaults
-        .first()
-        .map(|value| code(value))
-        .unwrap_or_default();
+    // A switch has one, too, which says nothing.
+    let defaults = argument.get_default_values().iter();
+    let mut defaults = defaults.filter(|_| argument.get_action().takes_values());
+    let default = defaults.next().map(|value| code(value)).unwrap_or_default();
     let help = argument.get_long_help().or_else(|| argument.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
     let values: Vec<String> = argument

@@ -1,8 +1,8 @@
 //! Replaces a file in one step: whoever reads it sees the old text or the new, never a part.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -19,7 +19,7 @@ const NEW_FILE_MODE: u32 = 0o666;
 pub(super) struct Original {
     path: PathBuf,
     /// `None` where there is no file yet: it is made with the mode that others get.
-    permissions: Option<Permissions>,
+    metadata: Option<Metadata>,
 }
 
 /// Why a file is not replaced.
@@ -61,7 +61,9 @@ impl From<ReplaceError> for Failure {
                 Self::input(error).hint("name the file it leads to")
             }
             ReplaceError::NotAFile { .. } => Self::input(error).hint("name a regular file"),
-            ReplaceError::Refused { .. } => Self::failed(error),
+            ReplaceError::Refused { .. } => {
+                Self::failed(error).hint("check who may write into its folder")
+            }
         }
     }
 }
@@ -73,23 +75,23 @@ impl Original {
             return Err(ReplaceError::StandardInput);
         }
         let path = path.to_owned();
-        let permissions = match fs::symlink_metadata(&path) {
+        let metadata = match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_symlink() => {
                 return Err(ReplaceError::SymbolicLink { path });
             }
             Ok(metadata) if !metadata.is_file() => return Err(ReplaceError::NotAFile { path }),
-            Ok(metadata) => Some(metadata.permissions()),
+            Ok(metadata) => Some(metadata),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(source) => return Err(ReplaceError::Refused { path, source }),
         };
-        Ok(Self { path, permissions })
+        Ok(Self { path, metadata })
     }
 
-    /// Puts a file with `bytes` and the same mode in its place.
+    /// Puts a file with `bytes`, the same owner and the same mode in its place.
     pub(super) fn replace(self, bytes: &[u8]) -> Result<(), ReplaceError> {
-        let Self { path, permissions } = self;
-        let written = match permissions {
-            Some(permissions) => swap(&path, permissions, bytes),
+        let Self { path, metadata } = self;
+        let written = match metadata {
+            Some(metadata) => swap(&path, &metadata, bytes),
             // It appears whole or, if somebody was faster, not at all.
             None => create(&path, bytes),
         };
@@ -97,11 +99,14 @@ impl Original {
     }
 }
 
-fn swap(path: &Path, permissions: Permissions, bytes: &[u8]) -> io::Result<()> {
+fn swap(path: &Path, original: &Metadata, bytes: &[u8]) -> io::Result<()> {
     let folder = folder(path);
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().set_permissions(permissions)?;
+    // Only root may give a file away. Whoever may not replaces it as theirs, as editors do.
+    fchown(file.as_file(), Some(original.uid()), Some(original.gid())).ok();
+    // After that, since a new owner takes away some of the mode.
+    file.as_file().set_permissions(original.permissions())?;
     // The text is on the disk before the name leads to it.
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

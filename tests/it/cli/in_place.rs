@@ -2,7 +2,7 @@
 //! says all of it already is not touched.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -51,6 +51,21 @@ fn the_mode_is_kept() {
     for mode in [0o644, 0o600, 0o664, 0o755, 0o444] {
         check_mode(mode);
     }
+}
+
+#[test]
+fn the_owner_is_kept_where_that_is_allowed() {
+    let folder = values();
+    let path = folder.path().join("values.yaml");
+    let owner = |path: &Path| {
+        let metadata = fs::metadata(path).expect("the file is there");
+        (metadata.uid(), metadata.gid())
+    };
+    // Only root may give files away; for all others the owner is the one who runs this.
+    chown(&path, Some(4321), Some(4321)).ok();
+    let before = owner(&path);
+    set(folder.path(), "values.yaml", "v2").done();
+    assert_eq!(owner(&path), before);
 }
 
 #[test]
@@ -129,10 +144,12 @@ fn a_folder_that_is_not_there_is_a_failure() {
     let folder = values();
     let arguments = ["edit", "argocd-source", "none/x.yaml", "-i", "--helm=a=1"];
     let ran = run_in(folder.path(), &arguments, b"");
-    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!((ran.code, ran.text()), (Some(1), ""), "{ran:?}");
+    let error = "error: none/x.yaml: could not be replaced, and is as it was: ";
+    assert!(ran.stderr.starts_with(error), "{ran:?}");
     assert!(
         ran.stderr
-            .starts_with("error: none/x.yaml: could not be replaced, and is as it was: "),
+            .ends_with("\nhint: check who may write into its folder\n"),
         "{ran:?}"
     );
 }
