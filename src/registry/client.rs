@@ -63,9 +63,19 @@ impl Client {
         .await;
         resolved.inspect_err(|_| exchange.reconsider_tls())
     }
+
+    /// The requests for one repository, for questions that are not asked here.
+    pub(super) fn exchange<'a>(
+        &'a self,
+        repository: &'a Repository,
+        access: &'a Access,
+    ) -> Result<Exchange<'a>, Error> {
+        Exchange::new(&self.shared, repository, access)
+    }
 }
 
-async fn within<T>(
+/// Gives a question its time.
+pub(super) async fn within<T>(
     after: &std::time::Duration,
     repository: &Repository,
     question: impl Future<Output = Result<T, Error>>,

@@ -74,6 +74,7 @@ impl Sightings {
             let known = self.first_seen(&tag);
             self.tags.insert(tag, time.min(known));
         }
+        self.tags = newest(self.tags);
         self
     }
 }
@@ -148,7 +149,8 @@ mod tests {
 
     #[test]
     fn only_the_newest_sightings_are_remembered() {
-        let list: Vec<Tag> = tags(&(0..MAX_TAGS).map(|n| format!("a{n} ")).collect::<String>());
+        let names: Vec<String> = (0..MAX_TAGS).map(|number| format!("a{number}")).collect();
+        let list: Vec<Tag> = tags(&names.join(" "));
         let first = Sightings::new(at(1)).after(&[], &list, at(2));
         let more = [list.clone(), tags("b")].concat();
         let second = first.after(&list, &more, at(3));

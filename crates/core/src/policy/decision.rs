@@ -127,9 +127,11 @@ pub enum Rule {
     NotANumber,
     /// The time of its build is not known.
     NoBuildTime,
-    /// The caller found no image for the platforms wanted.
+    /// It is listed, but names nothing.
+    Gone,
+    /// It has no image for the platforms wanted.
     PlatformMissing,
-    /// The caller found it younger than the policy's minimum age.
+    /// It is younger than the policy's minimum age.
     TooYoung,
     /// It ranks below the current tag, and the policy allows no downgrade.
     Downgrade,
@@ -162,6 +164,7 @@ impl Rule {
             Self::OutOfRange => ("OutOfRange", "it is outside the constraint"),
             Self::NotANumber => ("NotANumber", "it is not a number"),
             Self::NoBuildTime => ("NoBuildTime", "the time of its build is not known"),
+            Self::Gone => ("Gone", "the registry has no manifest for it"),
             Self::PlatformMissing => (
                 "PlatformMissing",
                 "it has no image for the platforms wanted",

@@ -135,7 +135,7 @@ pub fn parse(content_type: &str, body: &[u8]) -> Result<Manifest, Error> {
         if raw.config.is_some() || raw.layers.is_some() {
             return Err(Error::Ambiguous);
         }
-        return entries(raw.manifests.unwrap_or_default()).map(Manifest::Index);
+        return entries(&raw.manifests.unwrap_or_default()).map(Manifest::Index);
     }
     if !IMAGE_TYPES.contains(&media_type) || raw.artifact_type.is_some() {
         return Ok(Manifest::Other);
@@ -182,7 +182,7 @@ fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Error> {
     })
 }
 
-fn entries(raw: Vec<RawDescriptor>) -> Result<Vec<Entry>, Error> {
+fn entries(raw: &[RawDescriptor]) -> Result<Vec<Entry>, Error> {
     if raw.len() > MAX_ENTRIES {
         return Err(Error::TooManyEntries);
     }
@@ -204,9 +204,10 @@ impl RawDescriptor {
         if is_artifact || !is_one_of(&self.media_type, &IMAGE_TYPES) {
             return None;
         }
-        let platform = match &self.platform {
-            Value::Null => None,
-            written => Some(platform(written)?),
+        let platform = if self.platform.is_null() {
+            None
+        } else {
+            Some(platform(&self.platform)?)
         };
         Some(Entry {
             digest: self.digest()?,

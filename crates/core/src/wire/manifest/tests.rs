@@ -31,7 +31,7 @@ fn index(entries: &[Value]) -> Value {
 }
 
 /// An entry for `platform` with the digest `b…`, and `over` laid on top.
-fn entry(platform: &str, over: Value) -> Value {
+fn entry(platform: &str, over: &Value) -> Value {
     let mut parts = platform.split('/');
     let mut entry = json!({
         "mediaType": OCI_IMAGE,
@@ -138,19 +138,19 @@ fn an_image_needs_a_config_with_a_digest() {
 fn attestations_and_unknown_types_are_passed_over() {
     check_entries(
         &[
-            entry("linux/amd64", json!({})),
-            entry("unknown/unknown", json!({})),
+            entry("linux/amd64", &json!({})),
+            entry("unknown/unknown", &json!({})),
             entry(
                 "linux/amd64",
-                json!({"annotations": {REFERENCE_TYPE: "attestation-manifest"}}),
+                &json!({"annotations": {REFERENCE_TYPE: "attestation-manifest"}}),
             ),
             entry(
                 "linux/arm64",
-                json!({"artifactType": "application/example"}),
+                &json!({"artifactType": "application/example"}),
             ),
-            entry("linux/arm64", json!({"mediaType": OCI_INDEX})),
-            entry("linux/arm64", json!({"mediaType": "application/example"})),
-            entry("linux/arm/v7", json!({"mediaType": DOCKER_IMAGE})),
+            entry("linux/arm64", &json!({"mediaType": OCI_INDEX})),
+            entry("linux/arm64", &json!({"mediaType": "application/example"})),
+            entry("linux/arm/v7", &json!({"mediaType": DOCKER_IMAGE})),
         ],
         "linux/amd64 linux/arm/v7",
     );
@@ -160,11 +160,11 @@ fn attestations_and_unknown_types_are_passed_over() {
 fn one_odd_entry_does_not_spoil_the_others() {
     check_entries(
         &[
-            entry("linux/amd64", json!({"digest": "nonsense"})),
-            entry("linux/amd64", json!({"digest": 7})),
-            entry("linux/amd64", json!({"platform": "linux/amd64"})),
-            entry("LINUX/amd64", json!({})),
-            entry("linux/s390x", json!({})),
+            entry("linux/amd64", &json!({"digest": "nonsense"})),
+            entry("linux/amd64", &json!({"digest": 7})),
+            entry("linux/amd64", &json!({"platform": "linux/amd64"})),
+            entry("LINUX/amd64", &json!({})),
+            entry("linux/s390x", &json!({})),
         ],
         "linux/s390x",
     );
@@ -172,12 +172,12 @@ fn one_odd_entry_does_not_spoil_the_others() {
 
 #[test]
 fn an_entry_without_a_platform_leaves_it_to_its_config() {
-    check_entries(&[entry("linux/amd64", json!({"platform": null}))], "-");
+    check_entries(&[entry("linux/amd64", &json!({"platform": null}))], "-");
 }
 
 #[test]
 fn an_index_without_end_is_refused() {
-    let entries = vec![entry("linux/amd64", json!({})); MAX_ENTRIES + 1];
+    let entries = vec![entry("linux/amd64", &json!({})); MAX_ENTRIES + 1];
     check(OCI_INDEX, &index(&entries), &Err(Error::TooManyEntries));
 }
 
