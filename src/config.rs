@@ -1,5 +1,7 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
@@ -33,6 +35,12 @@ pub struct RunConfig {
         value_parser = clap::value_parser!(u16).range(1..=1024)
     )]
     pub concurrency: u16,
+
+    /// A folder for what is known of images (when and for which platforms they were built), so
+    /// that a restart need not fetch it again; at most half a GiB. It is made if it is not there,
+    /// and holds nothing secret. Unset: it is kept in memory only.
+    #[arg(long, env = "IMAGE_UPDATE_CACHE_DIR", value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
 
     /// How long a write that is under way may still take after SIGTERM, in seconds, from 1 to
     /// 600.

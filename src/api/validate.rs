@@ -8,10 +8,12 @@ use std::fmt;
 use std::time::Duration;
 
 use image_update_core::duration;
-use image_update_core::image::{Repository, Tag};
+use image_update_core::image::{Platform, Repository, Tag};
 use image_update_core::message::MessageTemplate;
 use image_update_core::plan::{DigestRule, Format, Target};
-use image_update_core::policy::{Extract, Filter, Order, Pattern, Policy, Regexp, Strategy};
+use image_update_core::policy::{
+    Checks, Extract, Filter, Order, Pattern, Policy, Regexp, Strategy,
+};
 use image_update_core::remote::{BranchName, RemoteUrl, RepoPath};
 use image_update_core::target::helm_values::ImageKeys;
 use image_update_core::target::kustomization;
@@ -21,7 +23,8 @@ use image_update_core::yaml::KeyPath;
 
 use super::v1alpha1::{
     CommitAuthor, CommitSpec, DigestPolicy, GitWriteBack, Granularity, HelmImage, ImageSpec,
-    ImageUpdatePolicySpec, ImageWatchSpec, SortOrder, StrategySpec, TagRules, TargetSpec,
+    ImageUpdatePolicySpec, ImageWatchSpec, NewestBuildStrategy, SortOrder, StrategySpec, TagRules,
+    TargetSpec,
 };
 
 /// The author of commits that name none.
@@ -230,6 +233,15 @@ fn read_image(found: &mut Collector, field: &str, spec: &ImageSpec) -> Option<Im
         Some(_) | None => None,
     };
     let skip = found.each(&format!("{field}.skip"), &spec.skip, str::parse::<Tag>);
+    let platforms = found.each(
+        &format!("{field}.platforms"),
+        &spec.platforms,
+        str::parse::<Platform>,
+    );
+    let minimum_age = match &spec.minimum_age {
+        Some(age) => found.parse(&format!("{field}.minimumAge"), age, duration::parse)?,
+        None => Duration::ZERO,
+    };
     let helm = match &spec.helm {
         Some(helm) => Some(read_helm(found, &format!("{field}.helm"), helm)?),
         None => None,
@@ -251,6 +263,10 @@ fn read_image(found: &mut Collector, field: &str, spec: &ImageSpec) -> Option<Im
             pin,
             skip: skip.into_iter().collect(),
             allow_downgrade: spec.allow_downgrade,
+            checks: Checks {
+                platforms,
+                minimum_age,
+            },
             ..Policy::new(strategy)
         },
         digest,
@@ -291,22 +307,26 @@ fn read_strategy(found: &mut Collector, field: &str, spec: &StrategySpec) -> Opt
     };
     match (
         &spec.semver,
+        &spec.newest_build,
         &spec.alphabetical,
         &spec.numerical,
         &spec.digest,
     ) {
-        (Some(semver), None, None, None) => found
+        (Some(semver), None, None, None, None) => found
             .parse(
                 &format!("{field}.semver.constraint"),
                 &semver.constraint,
                 str::parse::<Constraint>,
             )
             .map(Strategy::Semver),
-        (None, Some(alphabetical), None, None) => {
+        (None, Some(NewestBuildStrategy {}), None, None, None) => Some(Strategy::NewestBuild),
+        (None, None, Some(alphabetical), None, None) => {
             Some(Strategy::Alphabetical(order(alphabetical.order)))
         }
-        (None, None, Some(numerical), None) => Some(Strategy::Numerical(order(numerical.order))),
-        (None, None, None, Some(digest)) => found
+        (None, None, None, Some(numerical), None) => {
+            Some(Strategy::Numerical(order(numerical.order)))
+        }
+        (None, None, None, None, Some(digest)) => found
             .parse(
                 &format!("{field}.digest.tag"),
                 &digest.tag,
@@ -316,7 +336,7 @@ fn read_strategy(found: &mut Collector, field: &str, spec: &StrategySpec) -> Opt
         _ => {
             found.add(
                 field,
-                "set exactly one strategy: semver, alphabetical, numerical or digest",
+                "set exactly one strategy: semver, newestBuild, alphabetical, numerical or digest",
             );
             None
         }

@@ -1,5 +1,6 @@
 //! What every reconciliation shares; nothing here is about one object.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
@@ -27,12 +28,24 @@ pub(super) type GuardedWatch = DeserializeGuard<ImageWatch>;
 /// An ImageUpdatePolicy as the API server has it, readable or not.
 pub(super) type GuardedPolicy = DeserializeGuard<ImageUpdatePolicy>;
 
+/// What the operator was told when it started, as far as reconciliations look at it.
+pub(super) struct Settings {
+    /// Where registries and remotes may be.
+    pub(super) allowed_hosts: AllowedHosts,
+    /// How many policies are looked at at once.
+    pub(super) concurrency: u16,
+    /// Where what is known of images is kept over restarts.
+    pub(super) cache_dir: Option<PathBuf>,
+}
+
 /// Clients, caches and stores.
 pub(super) struct Context {
     /// The API server.
     pub(super) kube: Client,
     /// Registries.
     pub(super) registry: registry::Client,
+    /// What is known of images.
+    pub(super) builds: registry::Builds,
     /// Git remotes.
     pub(super) remotes: Remotes,
     /// One permit for each policy that may be looked at at once. Waiting for others to join a push
@@ -70,19 +83,26 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Fresh caches around the given clients and stores.
+    /// Fresh caches around the given clients and stores. An error means that the folder of
+    /// [`Settings::cache_dir`] can't be used.
     pub(super) fn new(
         kube: Client,
-        allowed_hosts: AllowedHosts,
+        settings: Settings,
         watches: Store<GuardedWatch>,
         policies: Store<GuardedPolicy>,
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
-        concurrency: u16,
         stop: CancellationToken,
-    ) -> Arc<Self> {
+    ) -> std::io::Result<Arc<Self>> {
         let clock = Clock::system();
-        Arc::new(Self {
-            registry: registry::Client::new(),
+        let registry = registry::Client::new();
+        let Settings {
+            allowed_hosts,
+            concurrency,
+            cache_dir,
+        } = settings;
+        Ok(Arc::new(Self {
+            builds: registry::Builds::new(registry.clone(), cache_dir.as_deref())?,
+            registry,
             remotes: Remotes::new(stop),
             permits: Semaphore::new(usize::from(concurrency)),
             scans: Scans::new(clock),
@@ -99,7 +119,7 @@ impl Context {
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
             kube,
-        })
+        }))
     }
 
     /// Waits until fewer policies than permitted are looked at.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use image_update_core::image::Repository;
+
 use super::conditions::Health;
 use super::remote_errors::{git_disposition, git_reason, registry_disposition, registry_reason};
 use crate::api::v1alpha1::Reason;
 use crate::api::validate::Problems;
 use crate::git::error as git;
-use crate::registry;
+use crate::registry::{self, MAX_QUESTION};
 use crate::write_back::job;
 
 /// Why a reconciliation stopped. One variant per thing a user would do differently.
@@ -92,6 +94,18 @@ pub(super) enum Error {
     #[error(transparent)]
     Registry(Arc<registry::Error>),
 
+    /// More tags pass the filters than builds are compared.
+    #[error(
+        "{repository}: newestBuild would have to look at {count} images, at most {MAX_QUESTION}; \
+         narrow tags.allow"
+    )]
+    TooManyBuilds {
+        /// The repository.
+        repository: Repository,
+        /// How many tags pass.
+        count: usize,
+    },
+
     /// The remote could not be read or written, or the commit not be made; the error names it.
     #[error(transparent)]
     WriteBack(job::Error),
@@ -165,6 +179,7 @@ impl Error {
             | Self::InvalidAuthor(_)
             | Self::HostNotAllowed { .. }
             | Self::AccessDenied { .. }
+            | Self::TooManyBuilds { .. }
             | Self::Conflict { .. } => Disposition::Stall,
             Self::WatchNotFound { .. } | Self::WatchNotReady { .. } => Disposition::Wait,
             Self::ObjectNotFound { .. } | Self::ReadObject { .. } | Self::InvalidSecret { .. } => {
@@ -182,7 +197,9 @@ impl Error {
     /// The reason of conditions, events and metrics.
     pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::InvalidSpec(_) | Self::InvalidAuthor(_) => Reason::InvalidSpec,
+            Self::InvalidSpec(_) | Self::InvalidAuthor(_) | Self::TooManyBuilds { .. } => {
+                Reason::InvalidSpec
+            }
             Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
             Self::ObjectNotFound { .. } => Reason::SecretNotFound,
             Self::ReadObject { .. } => Reason::ClusterAccessFailed,

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::context::Context;
+use super::context::{Context, Settings};
 use super::status::ReportError;
 use super::union::union;
 use super::{image_update_policy, image_watch};
@@ -42,13 +42,17 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
     let (trigger, triggered) = mpsc::unbounded();
     let context = Context::new(
         kube.clone(),
-        allowed_hosts,
+        Settings {
+            allowed_hosts,
+            concurrency: config.concurrency,
+            cache_dir: config.cache_dir.clone(),
+        },
         watches.clone(),
         policies.clone(),
         trigger,
-        config.concurrency,
         stop.clone(),
-    );
+    )
+    .context("the folder of --cache-dir can't be used")?;
 
     let forget = Arc::clone(&context);
     let known = context.watches_are_known.clone();

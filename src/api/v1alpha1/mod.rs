@@ -16,9 +16,9 @@ pub use common::{LocalObjectReference, NamespaceSelector, SecretKeyReference};
 pub use image_update_policy::{
     AlphabeticalStrategy, CommitAuthor, CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy,
     GitWriteBack, Granularity, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy,
-    ImageUpdatePolicySpec, KustomizationTarget, KustomizeImage, NumericalStrategy, PushSpec,
-    SemverStrategy, SigningSpec, SortOrder, StrategySpec, TagExtract, TagRules, TargetSpec,
-    WatchReference, WriteBackSpec,
+    ImageUpdatePolicySpec, KustomizationTarget, KustomizeImage, NewestBuildStrategy,
+    NumericalStrategy, PushSpec, SemverStrategy, SigningSpec, SortOrder, StrategySpec, TagExtract,
+    TagRules, TargetSpec, WatchReference, WriteBackSpec,
 };
 pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
 pub use reason::Reason;

@@ -1,14 +1,14 @@
 //! Decides against the files of the remote and pushes what differs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use image_update_core::image::{Digest, Tag};
-use image_update_core::plan::{self, Files, ImageInput, Plan};
+use image_update_core::plan::{self, Files, ImageInput, Known, Plan};
 use image_update_core::template::{ImageChange, target_key};
+use jiff::Timestamp;
 
 use super::Attempt;
-use super::gather::{Gathered, Known};
+use super::gather::Gathered;
+use super::lookups::{Lookups, Wanted};
 use super::settled::Settled;
 use crate::api::v1alpha1::ImageUpdatePolicy;
 use crate::api::validate::PolicyModel;
@@ -19,20 +19,16 @@ use crate::git::options::RemoteOptions;
 use crate::git::update::Snapshot;
 use crate::write_back::job::{CommitStyle, Decided, Job, Outcome};
 
-/// Digests that are known, by alias and tag.
-type Digests = BTreeMap<(String, Tag), Digest>;
-
 /// What a policy decides by. Shared with the queue that asks for the decision.
 struct Inputs {
     model: Arc<PolicyModel>,
     images: Arc<Vec<Gathered>>,
     settled: Settled,
-    digests: Digests,
-    /// Images whose digest can't be had: nothing is decided about them.
-    left_out: BTreeSet<String>,
+    lookups: Lookups,
+    now: Timestamp,
 }
 
-/// Decides and writes. Digests are looked up once the files tell which tags need one.
+/// Decides and writes. Digests and images are looked up once the files tell which are needed.
 pub(super) async fn apply(
     policy: &ImageUpdatePolicy,
     model: PolicyModel,
@@ -43,15 +39,15 @@ pub(super) async fn apply(
     context: &Context,
 ) -> Attempt {
     let (model, images) = (Arc::new(model), Arc::new(images));
-    let mut digests = Digests::new();
+    let mut lookups = Lookups::known(&model, &images, context).await;
     let mut failed: Vec<(String, Error)> = Vec::new();
     loop {
         let inputs = Inputs {
             model: Arc::clone(&model),
             images: Arc::clone(&images),
             settled: settled.clone(),
-            digests: digests.clone(),
-            left_out: failed.iter().map(|(alias, _)| alias.clone()).collect(),
+            lookups: lookups.clone(),
+            now: context.clock.now(),
         };
         let plan = Arc::new(Mutex::new(None));
         let job = job(policy, inputs, style, Arc::clone(&plan));
@@ -63,9 +59,10 @@ pub(super) async fn apply(
         let plan: Option<Plan> = plan.lock().unwrap_or_else(PoisonError::into_inner).take();
         let written = match outcome {
             Ok(Outcome::Undecided) => {
-                let wanted = plan.as_ref().map(|plan| plan.missing_digests.clone());
-                let wanted = wanted.unwrap_or_default();
-                if resolve(&wanted, &images, context, &mut digests, &mut failed).await {
+                let wanted = plan.as_ref().map(Wanted::of).unwrap_or_default();
+                let errors = lookups.learn(&wanted, &model, &images, context).await;
+                failed.extend(errors);
+                if !wanted.is_empty() {
                     continue;
                 }
                 Ok(None)
@@ -75,7 +72,7 @@ pub(super) async fn apply(
         };
         return Attempt {
             plan,
-            digest_errors: failed,
+            lookup_errors: failed,
             written,
             model,
             images,
@@ -118,16 +115,21 @@ impl Inputs {
             .map(|(path, content)| (path.clone(), content.as_deref()))
             .collect();
         let targets = &self.model.git.targets;
-        plan::decide(&self.images(snapshot), targets, &files, &self.digests)
+        plan::decide(
+            &self.images(snapshot),
+            targets,
+            &files,
+            &self.lookups.digests,
+        )
     }
 
-    /// The images that have tags, without those whose digest can't be had.
+    /// The images that have tags, without those of which something can't be had.
     fn images(&self, snapshot: &Snapshot) -> Vec<ImageInput<'_>> {
         self.model
             .images
             .iter()
             .zip(self.images.iter())
-            .filter(|(image, _)| !self.left_out.contains(&image.alias))
+            .filter(|(image, _)| !self.lookups.has_failed(&image.alias))
             .filter_map(|(image, gathered)| {
                 let tags = &gathered.tags.as_ref().ok()?.tags;
                 Some(ImageInput {
@@ -139,6 +141,11 @@ impl Inputs {
                     digest: image.digest,
                     candidates: &tags.candidates,
                     settled: self.settled.on(&snapshot.branch, &image.alias),
+                    known: Known {
+                        looks: self.lookups.looks(&image.alias),
+                        sightings: &tags.sightings,
+                        now: self.now,
+                    },
                 })
             })
             .collect()
@@ -146,7 +153,7 @@ impl Inputs {
 
     /// What follows from a plan; nothing for a dry run.
     fn decided(&self, plan: &Plan) -> Decided {
-        if !plan.missing_digests.is_empty() {
+        if !Wanted::of(plan).is_empty() {
             return Decided::Undecided;
         }
         if self.model.dry_run || plan.files.is_empty() {
@@ -172,37 +179,4 @@ impl Inputs {
             .map(|known| known.tags.repository.path().to_owned())
             .unwrap_or_default()
     }
-}
-
-/// Looks up the digests that a plan waits for, and notes which can't be had. Returns whether
-/// anything was learnt.
-async fn resolve(
-    wanted: &BTreeSet<(String, Tag)>,
-    images: &[Gathered],
-    context: &Context,
-    digests: &mut Digests,
-    failed: &mut Vec<(String, Error)>,
-) -> bool {
-    let _permit = context.permit().await;
-    let mut learnt = false;
-    for image in images {
-        let Ok(known) = &image.tags else { continue };
-        for (alias, tag) in wanted.iter().filter(|(alias, _)| *alias == image.alias) {
-            learnt = true;
-            match resolve_one(known, tag, context).await {
-                Ok(digest) => drop(digests.insert((alias.clone(), tag.clone()), digest)),
-                Err(error) => failed.push((alias.clone(), error)),
-            }
-        }
-    }
-    learnt
-}
-
-async fn resolve_one(known: &Known, tag: &Tag, context: &Context) -> Result<Digest, Error> {
-    let access = known.access(context).await?;
-    let resolved = context
-        .registry
-        .resolve_digest(&known.tags.repository, tag, &access)
-        .await;
-    resolved.map_err(|source| Error::Registry(Arc::new(source)))
 }

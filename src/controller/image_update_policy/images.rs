@@ -1,7 +1,8 @@
 //! The state of each image of a policy, from what was decided about it. Pure.
 
-use image_update_core::plan::{Placement, State, TargetProblem};
-use image_update_core::policy;
+use image_update_core::plan::{Placement, State, TargetProblem, Withheld};
+use image_update_core::policy::{self, Refusal};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::Attempt;
 use crate::api::v1alpha1::{ImageState, ImageStatus, Reason};
@@ -19,7 +20,7 @@ pub(super) fn statuses(attempt: &Attempt) -> Vec<ImageStatus> {
         .iter()
         .map(|image| {
             let failure = image.tags.as_ref().err().or_else(|| {
-                let mut errors = attempt.digest_errors.iter();
+                let mut errors = attempt.lookup_errors.iter();
                 errors
                     .find(|(alias, _)| *alias == image.alias)
                     .map(|(_, error)| error)
@@ -45,6 +46,7 @@ fn failed(alias: &str, error: &Error) -> ImageStatus {
         state: ImageState::Failed,
         reason: error.reason(),
         message: error.chain(),
+        held_until: None,
         settled: None,
     }
 }
@@ -55,8 +57,17 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
     let worst = placements
         .filter(|placement| placement.alias == alias)
         .max_by_key(|placement| severity(&placement.state));
+    let until = attempt.plan.iter().flat_map(|plan| &plan.placements);
+    let until = until
+        .filter(|placement| placement.alias == alias)
+        .flat_map(|placement| &placement.withheld)
+        .filter_map(|withheld| withheld.refusal.until())
+        .min();
     match (worst, &attempt.written) {
-        (Some(placement), written) => status_of(placement, attempt.model.dry_run, written),
+        (Some(placement), written) => ImageStatus {
+            held_until: until.map(Time),
+            ..status_of(placement, attempt.model.dry_run, written)
+        },
         (None, Err(error)) => failed(alias, error),
         (None, Ok(_)) => ImageStatus {
             alias: alias.to_owned(),
@@ -66,6 +77,7 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
             state: ImageState::Pending,
             reason: Reason::Progressing,
             message: "not looked at yet".to_owned(),
+            held_until: None,
             settled: None,
         },
     }
@@ -75,7 +87,7 @@ fn severity(state: &State) -> u8 {
     match state {
         State::UpToDate => 0,
         State::Change(_) => 1,
-        State::AwaitingDigest => 2,
+        State::AwaitingDigest | State::AwaitingLook => 2,
         State::TakenBack(_) => 3,
         State::Refused(_) => 4,
         State::Broken(_) => 5,
@@ -92,28 +104,40 @@ fn status_of(
         .and_then(|decision| decision.selected.as_ref())
         .map(ToString::to_string);
     let (state, reason, message) = match (&placement.state, written) {
+        (State::UpToDate, _) if placement.withheld.iter().any(is_held) => {
+            (ImageState::Held, Reason::TooYoung, withheld(placement))
+        }
         (State::UpToDate, _) => (
             ImageState::UpToDate,
             Reason::Succeeded,
-            decision
-                .map(|decision| decision.reason.to_string())
-                .unwrap_or_default(),
+            join(
+                decision.map(|decision| decision.reason.to_string()),
+                placement,
+            ),
         ),
         (State::Change(change), Ok(_)) if dry_run => (
             ImageState::Pending,
             Reason::DryRun,
-            format!("dryRun: would write {}", change.new),
+            join(
+                Some(format!("dryRun: would write {}", change.new)),
+                placement,
+            ),
         ),
         (State::Change(change), Ok(_)) => (
             ImageState::UpToDate,
             Reason::Updated,
-            format!("wrote {}", change.new),
+            join(Some(format!("wrote {}", change.new)), placement),
         ),
         (State::Change(_), Err(error)) => (ImageState::Pending, error.reason(), error.chain()),
         (State::AwaitingDigest, _) => (
             ImageState::Pending,
             Reason::Progressing,
             "the digest is being looked up".to_owned(),
+        ),
+        (State::AwaitingLook, _) => (
+            ImageState::Pending,
+            Reason::Progressing,
+            "the images behind the tags are being looked at".to_owned(),
         ),
         (State::TakenBack(change), _) => (
             ImageState::Held,
@@ -125,8 +149,13 @@ fn status_of(
             ),
         ),
         (State::Refused(why), _) => {
-            let (state, reason) = refused(why);
-            (state, reason, why.to_string())
+            let (state, reason) = refused(why, placement);
+            let message = if matches!(why, policy::Reason::Withheld { .. }) {
+                withheld(placement)
+            } else {
+                why.to_string()
+            };
+            (state, reason, message)
         }
         (State::Broken(problem), _) => (ImageState::Failed, broken(problem), problem.to_string()),
     };
@@ -142,13 +171,61 @@ fn status_of(
         state,
         reason,
         message,
+        held_until: None,
         settled: None,
     }
 }
 
-fn refused(why: &policy::Reason) -> (ImageState, Reason) {
+/// What is said of the tags that a check refuses: one of them, and how many more there are.
+fn withheld(placement: &Placement) -> String {
+    let Some(told) = most_telling(placement) else {
+        return String::new();
+    };
+    let said = format!("{} {}", told.tag, told.refusal);
+    match placement.withheld.len() {
+        1 => said,
+        count => format!("{said}; {} more are refused", count - 1),
+    }
+}
+
+/// The best of the tags that are held, of which one wants to hear first because they come to be
+/// written; else the best one.
+fn most_telling(placement: &Placement) -> Option<&Withheld> {
+    let withheld = &placement.withheld;
+    withheld
+        .iter()
+        .find(|it| is_held(it))
+        .or_else(|| withheld.first())
+}
+
+/// A message with what is said of withheld tags behind it.
+fn join(message: Option<String>, placement: &Placement) -> String {
+    let parts = [message, Some(withheld(placement))];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("; ")
+}
+
+/// Whether time alone will let the tag through.
+fn is_held(withheld: &Withheld) -> bool {
+    withheld.refusal.until().is_some()
+}
+
+fn refused(why: &policy::Reason, placement: &Placement) -> (ImageState, Reason) {
     match why {
         policy::Reason::DowngradeRefused { .. } => (ImageState::Held, Reason::DowngradeRefused),
+        policy::Reason::Withheld { .. } => match most_telling(placement).map(|it| &it.refusal) {
+            Some(Refusal::TooYoung { .. }) => (ImageState::Held, Reason::TooYoung),
+            Some(Refusal::Gone) => (ImageState::NoCandidate, Reason::TagNotFound),
+            Some(Refusal::PlatformMissing(_)) => {
+                (ImageState::NoCandidate, Reason::PlatformMissing)
+            }
+            // It is there where something is withheld.
+            None => (ImageState::NoCandidate, Reason::NoCandidate),
+        },
         policy::Reason::PinUnavailable { .. }
         | policy::Reason::NoTags
         | policy::Reason::NoneEligible { .. }

@@ -7,6 +7,7 @@ mod apply;
 mod conflict;
 mod gather;
 mod images;
+mod lookups;
 mod report;
 mod settled;
 
@@ -46,8 +47,8 @@ struct Attempt {
     images: Arc<Vec<Gathered>>,
     /// What should stand in the targets; `None` if they could not be read.
     plan: Option<Plan>,
-    /// Digests that could not be looked up, by alias.
-    digest_errors: Vec<(String, Error)>,
+    /// Digests and images that could not be looked up, by alias.
+    lookup_errors: Vec<(String, Error)>,
     /// What came of the write, if it came to one; why not, if that failed.
     written: Result<Option<Written>, Error>,
 }
@@ -127,7 +128,7 @@ async fn run(
             model: Arc::new(model),
             images: Arc::new(images),
             plan: None,
-            digest_errors: Vec::new(),
+            lookup_errors: Vec::new(),
             written: Ok(None),
         };
         return Ok(Outcome::Decided(Box::new(attempt)));

@@ -3,6 +3,7 @@
 mod bad_input;
 mod batching;
 mod branches;
+mod builds;
 mod crash;
 mod main_job;
 mod revert;

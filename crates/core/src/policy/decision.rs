@@ -82,6 +82,13 @@ pub enum Reason {
         /// The tag pinned.
         pin: Tag,
     },
+    /// The best tag is refused by a check, and so is every other one that might be written.
+    Withheld {
+        /// The best tag.
+        best: Tag,
+        /// The rule it fails.
+        rule: Rule,
+    },
     /// There is no tag to select from.
     NoTags,
     /// Every tag failed a rule.
@@ -196,6 +203,7 @@ impl Reason {
             Self::Followed { .. } => "Followed",
             Self::Pinned { .. } => "Pinned",
             Self::PinUnavailable { .. } => "PinUnavailable",
+            Self::Withheld { .. } => "Withheld",
             Self::NoTags => "NoTags",
             Self::NoneEligible { .. } => "NoneEligible",
         }
@@ -245,6 +253,12 @@ impl fmt::Display for Reason {
             Self::Pinned { selected } => write!(formatter, "{selected} is pinned"),
             Self::PinUnavailable { pin } => {
                 write!(formatter, "{pin} is pinned and cannot be used")
+            }
+            Self::Withheld { best, rule } => {
+                write!(
+                    formatter,
+                    "{best} is the best tag and is not written: {rule}"
+                )
             }
             Self::NoTags => formatter.write_str("there are no tags"),
             Self::NoneEligible { rejected: 1, rule } => {
