@@ -356,13 +356,17 @@ struct Answer {
 impl Seen {
     /// What a tag was seen to name, if that is not too long ago.
     fn fresh(&self, tag: &Tag) -> Option<&Option<Digest>> {
+        self.fresh_at(tag, Instant::now())
+    }
+
+    fn fresh_at(&self, tag: &Tag, now: Instant) -> Option<&Option<Digest>> {
         let sight = self.tags.get(tag)?;
         let trusted = if sight.digest.is_some() {
             TRUSTED_FOR
         } else {
             GONE_FOR
         };
-        (sight.time.elapsed() < trusted).then_some(&sight.digest)
+        (now.duration_since(sight.time) < trusted).then_some(&sight.digest)
     }
 }
 
@@ -391,5 +395,67 @@ fn built(entry: &Entry, child: Document) -> Option<Build> {
             created: build.created,
         }),
         Document::Index(_) | Document::Other => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag() -> Tag {
+        "1.0".parse().expect("it is a tag")
+    }
+
+    /// Whether what a tag was seen to name is still trusted `later`.
+    #[track_caller]
+    fn check_trust(digest: Option<Digest>, later: Duration, expected: bool) {
+        let time = Instant::now();
+        let seen = Seen {
+            used: time,
+            tags: HashMap::from([(tag(), Sight { digest, time })]),
+        };
+        let is_fresh = seen.fresh_at(&tag(), time + later).is_some();
+        assert_eq!(is_fresh, expected, "after {later:?}");
+    }
+
+    #[test]
+    fn a_tag_is_asked_about_again_after_a_time() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let digest: Digest = digest.parse().expect("it is a digest");
+        let second = Duration::from_secs(1);
+        for (digest, trusted) in [(Some(digest), TRUSTED_FOR), (None, GONE_FOR)] {
+            check_trust(digest.clone(), trusted.saturating_sub(second), true);
+            check_trust(digest, trusted + second, false);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_longest_ago_is_forgotten_first() {
+        let builds = Builds::new(Client::new(), None).expect("it needs no folder");
+        let names = ["a", "b", "c"];
+        for name in names {
+            let repository = format!("registry.example/{name}");
+            let repository = repository.parse().expect("it is a repository");
+            let access = Access::default();
+            let question = Question {
+                repository: &repository,
+                access: &access,
+                platforms: &[],
+                needs_time: false,
+            };
+            let slot = builds.slot(&question);
+            let mut seen = slot.lock().await;
+            seen.used = Instant::now();
+            for number in 0..=MAX_SEEN / 3 {
+                let tag = format!("v{number}").parse().expect("it is a tag");
+                let (digest, time) = (None, Instant::now());
+                seen.tags.insert(tag, Sight { digest, time });
+            }
+        }
+        builds.tidy();
+        let slots = builds.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left: Vec<&str> = slots.keys().map(|(it, _)| it.path()).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["b", "c"]);
     }
 }

@@ -118,10 +118,12 @@ impl Lookups {
             own.map(|(_, tag)| tag.clone()).collect()
         };
         let (digests, looks) = (of_image(&wanted.digests), of_image(&wanted.looks));
-        if looks.len() > MAX_QUESTION {
+        // What is known counts, too, or it would depend on the last restart.
+        let count = looks.len() + self.looks(&image.alias).len();
+        if image.policy.strategy.name().needs_build_time() && count > MAX_QUESTION {
             return Err(Error::TooManyBuilds {
                 repository: known.tags.repository.clone(),
-                count: looks.len(),
+                count,
             });
         }
         if digests.is_empty() && looks.is_empty() {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use image_update_operator::api::v1alpha1::{ImageState, ImageStatus, Reason};
+use image_update_testkit::faulty_registry::FaultyRegistry;
 use image_update_testkit::recorder::Recorder;
 use image_update_testkit::registry::{PushOptions, Registry};
 use jiff::{SignedDuration, Timestamp};
@@ -162,6 +163,86 @@ async fn a_restart_with_a_cache_folder_fetches_nothing_again() {
         scene.recorder.requests()
     );
     assert_eq!(world.commits().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_of_one_repository_share_what_is_learnt() {
+    let mut scene = Scene::start().await;
+    for (tag, age) in [("aa", 100), ("mm", 200), ("zz", 300)] {
+        scene.push(tag, Some(age), &[]).await;
+    }
+    let image = json!([{
+        "alias": "api",
+        "watchRef": {"name": "app"},
+        "kustomize": {"name": "api"},
+        "strategy": {"newestBuild": {}},
+    }]);
+    scene.world.policy("api", image, json!({})).await;
+    scene.run(json!({"strategy": {"newestBuild": {}}})).await;
+    scene.world.policy_becomes("app", "Succeeded").await;
+    scene.world.policy_becomes("api", "Succeeded").await;
+    let requests = scene.recorder.requests();
+    assert_eq!(
+        scene.recorder.count("HEAD", "/manifests/"),
+        3,
+        "{requests:#?}"
+    );
+    assert_eq!(
+        scene.recorder.count("GET", "/manifests/"),
+        3,
+        "{requests:#?}"
+    );
+    assert_eq!(scene.recorder.count("GET", "/blobs/"), 3, "{requests:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_builds_than_are_compared_are_not_asked_for() {
+    let world = &mut World::start().await;
+    let registry = FaultyRegistry::start().await.expect("the registry starts");
+    registry.set_tags(PATH, (0..5_001).map(|number| format!("v{number}")));
+    let repository = format!("{}/{PATH}", registry.host());
+    world.watch("app", json!({"image": repository})).await;
+    let image = json!([{
+        "alias": "web",
+        "watchRef": {"name": "app"},
+        "strategy": {"newestBuild": {}},
+    }]);
+    let file = kustomization("app", "old");
+    world
+        .git
+        .create_repository(
+            "env",
+            &[("overlays/prod/kustomization.yaml", file.as_bytes())],
+        )
+        .expect("the repository is made");
+    world.policy("app", image, json!({})).await;
+    world.start_operator();
+    let message = world.policy_becomes("app", "InvalidSpec").await;
+    assert!(
+        message.ends_with(
+            "newestBuild would have to look at 5001 images, at most 5000; narrow tags.allow"
+        ),
+        "{message}"
+    );
+    let requests = registry.requests();
+    assert!(requests.iter().all(|it| !it.path.contains("/manifests/")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_registry_never_leads_to_an_older_build() {
+    let mut scene = Scene::start().await;
+    scene.push("mm", Some(200), &[]).await;
+    scene.push("aa", Some(100), &[]).await;
+    scene.recorder.spoil("/manifests/");
+    scene.run(json!({"strategy": {"newestBuild": {}}})).await;
+    scene
+        .world
+        .policy_becomes("app", "RegistryInvalidResponse")
+        .await;
+    assert!(scene.world.kustomization().contains("newTag: old"));
+    scene.recorder.behave();
+    scene.world.request("ImageUpdatePolicy", "app").await;
+    scene.world.kustomization_says("newTag: aa").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
