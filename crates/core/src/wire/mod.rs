@@ -7,5 +7,6 @@
 pub mod challenge;
 pub mod docker_config;
 pub mod link_header;
+pub mod manifest;
 pub mod report_status;
 mod text;
