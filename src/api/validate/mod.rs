@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use image_update_core::duration;
 use image_update_core::image::{Repository, Tag};
-use image_update_core::plan::{DigestRule, PluginVariables};
+use image_update_core::plan::DigestRule;
 use image_update_core::policy::{Policy, Regexp};
-use image_update_core::target::helm_values::ImageKeys;
+use image_update_core::target::ImageKeys;
+use image_update_core::yaml::KeyPath;
 
 use super::v1alpha1::{ImageUpdatePolicySpec, ImageWatchSpec};
 use image::read_image;
@@ -76,9 +77,9 @@ pub struct ImageModel {
     /// The name of its entry in a kustomization, if that is not its own.
     pub kustomize_name: Option<String>,
     /// The keys that hold it in Helm values.
-    pub helm: Option<ImageKeys>,
+    pub helm: Option<ImageKeys<KeyPath>>,
     /// The variables that hold it for a plugin.
-    pub plugin: Option<PluginVariables>,
+    pub plugin: Option<ImageKeys<String>>,
     /// It is written only where the Application runs it.
     pub only_live: bool,
 }

@@ -2,12 +2,12 @@
 //! each [`Format`].
 
 use super::target::{Format, Overrides};
-use super::{ImageInput, ImageKeyError, PluginVariables};
+use super::{ImageInput, ImageKeyError};
 use crate::image::{Digest, Repository, Tag};
 use crate::target::argocd_source::{self, OverrideEdit};
-use crate::target::helm_values::{self, ImageKeys, ValueEdit};
+use crate::target::helm_values::{self, ValueEdit};
 use crate::target::kustomization::{self, ImageEdit};
-use crate::target::{EditError, Image};
+use crate::target::{EditError, Image, ImageKeys};
 use crate::yaml::KeyPath;
 
 /// What a file says of an image now.
@@ -85,30 +85,16 @@ pub(super) fn read(
             Ok(Current::of_entry(name, kustomization::read(file, name)?))
         }
         Format::HelmValues => {
-            let keys = helm_keys(image)?;
             let read = |key: &KeyPath| helm_values::read(file, key);
-            let (version, reference) = match keys {
-                ImageKeys::NameAndTag { tag, .. } => (read(tag)?, None),
-                ImageKeys::Spec(spec) => (None, read(spec)?),
-            };
-            Ok(Current::of_values(image, version, reference))
+            Ok(Current::of_keys(image, helm_keys(image)?, read)?)
         }
         Format::ArgocdSource(Overrides::HelmParameters) => {
-            let keys = helm_keys(image)?;
             let read = |key: &KeyPath| argocd_source::read_helm_parameter(file, &key.to_string());
-            let (version, reference) = match keys {
-                ImageKeys::NameAndTag { tag, .. } => (read(tag)?, None),
-                ImageKeys::Spec(spec) => (None, read(spec)?),
-            };
-            Ok(Current::of_values(image, version, reference))
+            Ok(Current::of_keys(image, helm_keys(image)?, read)?)
         }
         Format::ArgocdSource(Overrides::PluginEnvironment) => {
-            let read = |name: &str| argocd_source::read_plugin_environment(file, name);
-            let (version, reference) = match plugin_variables(image)? {
-                PluginVariables::NameAndTag { tag, .. } => (read(tag)?, None),
-                PluginVariables::Spec(spec) => (None, read(spec)?),
-            };
-            Ok(Current::of_values(image, version, reference))
+            let read = |name: &String| argocd_source::read_plugin_environment(file, name);
+            Ok(Current::of_keys(image, plugin_variables(image)?, read)?)
         }
         Format::ArgocdSource(Overrides::KustomizeImages) => {
             let name = name_in_kustomization(image);
@@ -134,23 +120,25 @@ impl Current {
         }
     }
 
-    /// From `tag[@digest]`, or from a whole reference.
-    fn of_values(
+    /// From `tag[@digest]`, or from a whole reference, as `read` finds them under `keys`.
+    fn of_keys<K>(
         image: &ImageInput<'_>,
-        version: Option<String>,
-        reference: Option<String>,
-    ) -> Self {
-        let reference = match version {
-            Some(version) => Some(format!("{}:{version}", image.repository)),
-            None => reference,
+        keys: &ImageKeys<K>,
+        read: impl FnOnce(&K) -> Result<Option<String>, EditError>,
+    ) -> Result<Self, EditError> {
+        let reference = match keys {
+            ImageKeys::NameAndTag { name: _, tag } => {
+                read(tag)?.map(|version| format!("{}:{version}", image.repository))
+            }
+            ImageKeys::Spec(spec) => read(spec)?,
         };
-        let image_now = reference.map(|reference| Image::parse(&reference));
-        let (tag, digest) = image_now.map_or((None, None), |image| (image.tag, image.digest));
-        Self {
+        let now = reference.map(|reference| Image::parse(&reference));
+        let (tag, digest) = now.map_or((None, None), |image| (image.tag, image.digest));
+        Ok(Self {
             tag: tag.filter(|tag| !tag.is_empty()),
             digest,
             name: image.repository.familiar().to_owned(),
-        }
+        })
     }
 }
 
@@ -182,32 +170,14 @@ pub(super) fn edits(
             )]))
         }
         Format::ArgocdSource(Overrides::HelmParameters) => {
-            let written = written(image, tag, digest);
+            let values = values(helm_keys(image)?, &written(image, tag, digest));
             let parameter = |(name, value)| OverrideEdit::HelmParameter { name, value };
-            let values = match helm_keys(image)? {
-                ImageKeys::NameAndTag { name, tag } => apart(
-                    name.as_ref().map(KeyPath::to_string),
-                    tag.to_string(),
-                    &written,
-                ),
-                ImageKeys::Spec(spec) => vec![(spec.to_string(), written.reference())],
-            };
-            Ok(Edits::ArgocdSource(
-                values.into_iter().map(parameter).collect(),
-            ))
+            Ok(Edits::ArgocdSource(values.map(parameter).collect()))
         }
         Format::ArgocdSource(Overrides::PluginEnvironment) => {
-            let written = written(image, tag, digest);
+            let values = values(plugin_variables(image)?, &written(image, tag, digest));
             let variable = |(name, value)| OverrideEdit::PluginEnvironment { name, value };
-            let values = match plugin_variables(image)? {
-                PluginVariables::NameAndTag { name, tag } => {
-                    apart(name.clone(), tag.clone(), &written)
-                }
-                PluginVariables::Spec(spec) => vec![(spec.clone(), written.reference())],
-            };
-            Ok(Edits::ArgocdSource(
-                values.into_iter().map(variable).collect(),
-            ))
+            Ok(Edits::ArgocdSource(values.map(variable).collect()))
         }
     }
 }
@@ -221,12 +191,21 @@ fn written(image: &ImageInput<'_>, tag: &Tag, digest: Option<&Digest>) -> Image 
     }
 }
 
-/// The values of two keys. An override that is asked for is always written: what it overrides is
+/// The value of each key. An override that is asked for is always written: what it overrides is
 /// not in the same file.
-fn apart(name: Option<String>, tag: String, written: &Image) -> Vec<(String, String)> {
-    let name = name.map(|key| (key, written.name.clone()));
-    let tag = written.version().map(|version| (tag, version));
-    name.into_iter().chain(tag).collect()
+fn values<K: ToString>(
+    keys: &ImageKeys<K>,
+    written: &Image,
+) -> impl Iterator<Item = (String, String)> + use<K> {
+    let (name, version) = match keys {
+        ImageKeys::NameAndTag { name, tag } => (
+            name.as_ref()
+                .map(|key| (key.to_string(), written.name.clone())),
+            written.version().map(|version| (tag.to_string(), version)),
+        ),
+        ImageKeys::Spec(spec) => (Some((spec.to_string(), written.reference())), None),
+    };
+    name.into_iter().chain(version)
 }
 
 fn image_edit(
@@ -260,11 +239,11 @@ fn new_name(image: &ImageInput<'_>, written: &str) -> Option<String> {
     (!leads_there).then(|| image.repository.familiar().to_owned())
 }
 
-fn helm_keys<'a>(image: &ImageInput<'a>) -> Result<&'a ImageKeys, FormatError> {
+fn helm_keys<'a>(image: &ImageInput<'a>) -> Result<&'a ImageKeys<KeyPath>, FormatError> {
     image.helm.ok_or(FormatError::Key(ImageKeyError::NoHelm))
 }
 
-fn plugin_variables<'a>(image: &ImageInput<'a>) -> Result<&'a PluginVariables, FormatError> {
+fn plugin_variables<'a>(image: &ImageInput<'a>) -> Result<&'a ImageKeys<String>, FormatError> {
     image
         .plugin
         .ok_or(FormatError::Key(ImageKeyError::NoPlugin))

@@ -22,8 +22,8 @@ struct Image {
     policy: Policy,
     digest: DigestRule,
     kustomize_name: Option<&'static str>,
-    helm: Option<ImageKeys>,
-    plugin: Option<PluginVariables>,
+    helm: Option<ImageKeys<KeyPath>>,
+    plugin: Option<ImageKeys<String>>,
     only_live: bool,
     tags: Vec<Candidate>,
     settled: Option<&'static str>,
@@ -71,7 +71,7 @@ impl Image {
         }
     }
 
-    fn helm(self, keys: ImageKeys) -> Self {
+    fn helm(self, keys: ImageKeys<KeyPath>) -> Self {
         Self {
             helm: Some(keys),
             ..self
