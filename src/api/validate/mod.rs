@@ -11,7 +11,7 @@ mod write_back;
 use std::time::Duration;
 
 use image_update_core::duration;
-use image_update_core::image::{Repository, Tag};
+use image_update_core::image::Repository;
 use image_update_core::plan::DigestRule;
 use image_update_core::policy::{Policy, Regexp};
 use image_update_core::target::ImageKeys;
@@ -22,8 +22,8 @@ use image::read_image;
 use problems::Collector;
 pub use problems::Problems;
 pub use write_back::{
-    ApplicationRule, CommitModel, GitModel, TargetFormat, TargetModel, WriteBackModel, files,
-    from_root, selects,
+    ApplicationRule, CommitModel, GitModel, TargetFormat, TargetModel, TargetPlace, WriteBackModel,
+    from_root, place, selects,
 };
 
 /// The interval of an object whose own can't be read.
@@ -43,10 +43,8 @@ pub struct WatchModel {
 
 impl WatchModel {
     /// Whether `excludeTags` names the tag.
-    pub fn excludes(&self, tag: &Tag) -> bool {
-        self.exclude
-            .iter()
-            .any(|pattern| pattern.is_match(tag.as_str()))
+    pub fn excludes(&self, tag: &str) -> bool {
+        self.exclude.iter().any(|pattern| pattern.is_match(tag))
     }
 }
 

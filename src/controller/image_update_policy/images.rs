@@ -279,7 +279,9 @@ fn refused(why: &policy::Reason, placement: &Placement) -> (ImageState, Reason) 
 
 fn broken(problem: &TargetProblem) -> Reason {
     match problem {
-        TargetProblem::NotFound { .. } => Reason::TargetNotFound,
+        TargetProblem::NotFound { .. } | TargetProblem::NoneConcerned { .. } => {
+            Reason::TargetNotFound
+        }
         TargetProblem::Ambiguous { .. }
         | TargetProblem::Edit { .. }
         | TargetProblem::Key { .. } => Reason::InvalidTarget,

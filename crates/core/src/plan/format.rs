@@ -3,10 +3,13 @@
 
 use super::target::{Format, Overrides};
 use super::{ImageInput, ImageKeyError};
-use crate::image::{Digest, Repository, Tag};
+use crate::image::{Candidate, Digest, Repository, Tag};
+use crate::policy::ranked;
 use crate::target::argocd_source::{self, OverrideEdit};
 use crate::target::helm_values::{self, ValueEdit};
 use crate::target::kustomization::{self, ImageEdit};
+use crate::target::manifests::{self, ManifestEdit};
+use crate::target::markers::{self, MarkedValue, MarkerEdit, Part};
 use crate::target::{EditError, Image, ImageKeys};
 use crate::yaml::KeyPath;
 
@@ -24,6 +27,8 @@ pub(super) struct Current {
 pub(super) enum Edits {
     Kustomization(Vec<ImageEdit>),
     HelmValues(Vec<ValueEdit>),
+    Manifests(Vec<ManifestEdit>),
+    Markers(Vec<MarkerEdit>),
     ArgocdSource(Vec<OverrideEdit>),
 }
 
@@ -48,6 +53,8 @@ impl Edits {
         match format {
             Format::Kustomization => Self::Kustomization(Vec::new()),
             Format::HelmValues => Self::HelmValues(Vec::new()),
+            Format::Manifests(_) => Self::Manifests(Vec::new()),
+            Format::Markers => Self::Markers(Vec::new()),
             Format::ArgocdSource(_) => Self::ArgocdSource(Vec::new()),
         }
     }
@@ -57,9 +64,18 @@ impl Edits {
         match (self, other) {
             (Self::Kustomization(edits), Self::Kustomization(more)) => edits.extend(more),
             (Self::HelmValues(edits), Self::HelmValues(more)) => edits.extend(more),
+            (Self::Manifests(edits), Self::Manifests(more)) => edits.extend(more),
+            (Self::Markers(edits), Self::Markers(more)) => edits.extend(more),
             (Self::ArgocdSource(edits), Self::ArgocdSource(more)) => edits.extend(more),
             // One target has one format.
-            (Self::Kustomization(_) | Self::HelmValues(_) | Self::ArgocdSource(_), _) => {}
+            (
+                Self::Kustomization(_)
+                | Self::HelmValues(_)
+                | Self::Manifests(_)
+                | Self::Markers(_)
+                | Self::ArgocdSource(_),
+                _,
+            ) => {}
         }
     }
 
@@ -68,9 +84,38 @@ impl Edits {
         match self {
             Self::Kustomization(edits) => kustomization::edit(file, edits),
             Self::HelmValues(edits) => helm_values::edit(file, edits),
+            Self::Manifests(edits) => manifests::edit(file, edits),
+            Self::Markers(edits) => markers::edit(file, edits),
             Self::ArgocdSource(edits) => argocd_source::edit(file, edits),
         }
     }
+}
+
+/// Whether `file`, one of perhaps many, has anything to do with `image`. One that can't be read
+/// and may have counts.
+pub(super) fn concerns(format: Format, file: &[u8], image: &ImageInput<'_>) -> bool {
+    match format {
+        // Most files of a folder are told apart without being parsed.
+        Format::Manifests(scope) => {
+            let name = image.repository.path().rsplit('/').next();
+            let name = name.unwrap_or_default().as_bytes();
+            contains(file, name)
+                && manifests::read(file, image.repository.familiar(), scope)
+                    .map_or(true, |found| !found.is_empty())
+        }
+        Format::Markers => {
+            let is_marked = |marker: &String| {
+                contains(file, marker.as_bytes())
+                    && markers::read(file, marker).map_or(true, |found| !found.is_empty())
+            };
+            contains(file, markers::KEY.as_bytes()) && image.markers.iter().any(is_marked)
+        }
+        Format::Kustomization | Format::HelmValues | Format::ArgocdSource(_) => true,
+    }
+}
+
+fn contains(file: &[u8], text: &[u8]) -> bool {
+    memchr::memmem::find(file, text).is_some()
 }
 
 /// Reads what `file` says of `image`.
@@ -87,6 +132,18 @@ pub(super) fn read(
         Format::HelmValues => {
             let read = |key: &KeyPath| helm_values::read(file, key);
             Ok(Current::of_keys(image, helm_keys(image)?, read)?)
+        }
+        Format::Manifests(scope) => {
+            let found = manifests::read(file, image.repository.familiar(), scope)?;
+            let found = found.iter().map(|text| Image::parse(text));
+            Ok(Current::of_several(image, found))
+        }
+        Format::Markers => {
+            let mut found = Vec::new();
+            for marker in image.markers {
+                found.extend(markers::read(file, marker)?);
+            }
+            Ok(Current::of_several(image, found.iter().filter_map(marked)))
         }
         Format::ArgocdSource(Overrides::HelmParameters) => {
             let read = |key: &KeyPath| argocd_source::read_helm_parameter(file, &key.to_string());
@@ -117,6 +174,28 @@ impl Current {
             tag,
             digest,
             name: name.to_owned(),
+        }
+    }
+
+    /// From all places where a file names the image. If they differ, the one that ranks highest
+    /// is current, so that none is ever lowered.
+    fn of_several(image: &ImageInput<'_>, found: impl Iterator<Item = Image>) -> Self {
+        let found: Vec<Image> = found.collect();
+        let tags = found.iter().filter_map(|it| it.tag.as_ref()?.parse().ok());
+        let candidates: Vec<Candidate> = tags.map(Candidate::new).collect();
+        let highest = ranked(image.policy, None, &candidates).next();
+        let is_highest = |it: &&Image| {
+            highest.is_some_and(|highest| it.tag.as_deref() == Some(highest.tag.as_str()))
+        };
+        let with_tag = found.iter().find(|it| it.tag.is_some());
+        let now = found.iter().find(is_highest).or(with_tag);
+        // A digest may have a place of its own.
+        let digest = found.iter().find(|it| it.tag.is_none());
+        let digest = now.filter(|it| it.digest.is_some()).or(digest);
+        Self {
+            tag: now.and_then(|image| image.tag.clone()),
+            digest: digest.and_then(|image| image.digest.clone()),
+            name: image.repository.familiar().to_owned(),
         }
     }
 
@@ -161,6 +240,18 @@ pub(super) fn edits(
             let edits = helm_values::image_edits(file, helm_keys(image)?, &written)?;
             Ok(Edits::HelmValues(edits))
         }
+        Format::Manifests(scope) => Ok(Edits::Manifests(vec![ManifestEdit {
+            repository: image.repository.familiar().to_owned(),
+            image: written(image, tag, digest),
+            scope,
+        }])),
+        Format::Markers => {
+            let edit = |marker: &String| MarkerEdit {
+                policy: marker.clone(),
+                image: written(image, tag, digest),
+            };
+            Ok(Edits::Markers(image.markers.iter().map(edit).collect()))
+        }
         Format::ArgocdSource(Overrides::KustomizeImages) => {
             let name = name_in_kustomization(image);
             let entry = argocd_source::read_kustomize_image(file, name)?;
@@ -179,6 +270,22 @@ pub(super) fn edits(
             let variable = |(name, value)| OverrideEdit::PluginEnvironment { name, value };
             Ok(Edits::ArgocdSource(values.map(variable).collect()))
         }
+    }
+}
+
+/// What a marked value says of the version; a name says nothing.
+fn marked(value: &MarkedValue) -> Option<Image> {
+    let of = |tag: Option<&str>, digest: Option<&str>| Image {
+        name: String::new(),
+        tag: tag.map(str::to_owned),
+        digest: digest.map(str::to_owned),
+    };
+    match value.part {
+        _ if value.value.is_empty() => None,
+        Part::Reference => Some(Image::parse(&value.value)),
+        Part::Tag => Some(of(Some(&value.value), None)),
+        Part::Digest => Some(of(None, Some(&value.value))),
+        Part::Name => None,
     }
 }
 

@@ -41,6 +41,8 @@ pub struct ImageInput<'a> {
     pub helm: Option<&'a ImageKeys<KeyPath>>,
     /// The variables that hold it for a plugin, if the policy says so.
     pub plugin: Option<&'a ImageKeys<String>>,
+    /// What values that are marked for it are marked with: `namespace:name`.
+    pub markers: &'a [String],
     /// Whether it is written only where the Application runs it.
     pub only_live: bool,
     /// How its tag is chosen.
@@ -82,6 +84,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Drops what is said of each tag that is not selected, for a plan that is kept for a while.
+    pub fn forget_rejected(&mut self) {
+        for decision in self.placements.iter_mut().flat_map(|it| &mut it.decision) {
+            decision.rejected = Vec::new();
+        }
+    }
+
     /// The values that the plan changes, in the order of the spec.
     pub fn changes(&self) -> impl Iterator<Item = (&Placement, &Change)> {
         self.placements
@@ -165,6 +174,14 @@ pub enum TargetProblem {
         /// The files looked for.
         tried: Vec<String>,
     },
+    /// None of the files of a folder is about the image.
+    #[error("{path}: no YAML file there {sought}")]
+    NoneConcerned {
+        /// The target's path.
+        path: String,
+        /// What was looked for.
+        sought: String,
+    },
     /// Several of the files are there; kustomize itself refuses such a folder.
     #[error("{path} holds more than one {}: {}; remove all but one", .format.noun(), .found.join(", "))]
     Ambiguous {
@@ -223,7 +240,14 @@ pub fn decide(
     };
     for target in targets {
         match target::locate(target, files) {
-            Ok((path, content)) => place_all(images, target, path, content, digests, &mut plan),
+            Ok(found) => {
+                let before = plan.placements.len();
+                for (path, content) in found {
+                    place_all(images, target, path, content, digests, &mut plan);
+                }
+                let missing = missing(images, target, &plan.placements[before..]);
+                plan.placements.extend(missing);
+            }
             Err(problem) => {
                 plan.placements
                     .extend(images.iter().map(|image| broken(image, target, &problem)));
@@ -251,6 +275,7 @@ fn place_all(
     let mut beside = Edits::none(target.format);
     let mut placements: Vec<Placement> = images
         .iter()
+        .filter(|image| format::concerns(target.format, content, image))
         .map(|image| {
             file.place(image, digests, plan, &mut edits, &mut beside)
                 .unwrap_or_else(|problem| broken(image, target, &problem))
@@ -279,6 +304,28 @@ fn place_all(
         }
     }
     plan.placements.append(&mut placements);
+}
+
+/// The images that no file of a folder has.
+fn missing(images: &[ImageInput<'_>], target: &Target, placed: &[Placement]) -> Vec<Placement> {
+    let is_placed = |image: &&ImageInput<'_>| placed.iter().any(|it| it.alias == image.alias);
+    let missing = images.iter().filter(|image| !is_placed(image));
+    missing
+        .map(|image| {
+            let sought = match target.format {
+                Format::Markers => format!("is marked for {}", image.markers.join(" or ")),
+                Format::Manifests(_)
+                | Format::Kustomization
+                | Format::HelmValues
+                | Format::ArgocdSource(_) => format!("runs {}", image.repository.familiar()),
+            };
+            let problem = TargetProblem::NoneConcerned {
+                path: target.path.clone(),
+                sought,
+            };
+            broken(image, target, &problem)
+        })
+        .collect()
 }
 
 fn broken(image: &ImageInput<'_>, target: &Target, problem: &TargetProblem) -> Placement {

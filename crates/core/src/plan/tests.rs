@@ -1,6 +1,7 @@
 //! One row = one file and what becomes of it.
 
 mod checks;
+mod manifests;
 mod overrides;
 
 use jiff::Timestamp;
@@ -24,6 +25,7 @@ struct Image {
     kustomize_name: Option<&'static str>,
     helm: Option<ImageKeys<KeyPath>>,
     plugin: Option<ImageKeys<String>>,
+    markers: Vec<String>,
     only_live: bool,
     tags: Vec<Candidate>,
     settled: Option<&'static str>,
@@ -44,6 +46,7 @@ impl Image {
             kustomize_name: None,
             helm: None,
             plugin: None,
+            markers: vec!["ns:app".to_owned()],
             only_live: false,
             tags: tags.split_whitespace().map(tag).collect(),
             settled: None,
@@ -85,6 +88,7 @@ impl Image {
             kustomize_name: self.kustomize_name,
             helm: self.helm.as_ref(),
             plugin: self.plugin.as_ref(),
+            markers: &self.markers,
             only_live: self.only_live,
             policy: &self.policy,
             digest: self.digest,
@@ -111,6 +115,7 @@ fn target(format: Format, files: &[&str]) -> Target {
     Target {
         path: "overlays/prod".to_owned(),
         files: files.iter().copied().map(path).collect(),
+        folder: None,
         format,
         application: None,
     }

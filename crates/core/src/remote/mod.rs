@@ -6,11 +6,13 @@
 
 pub mod address;
 pub mod branch;
+pub mod folder;
 pub mod path;
 pub mod url;
 
 pub use self::{
     branch::{BranchName, BranchNameError, MAX_BRANCH_BYTES},
+    folder::RepoFolder,
     path::{RepoPath, RepoPathError},
     url::{RemoteUrl, RemoteUrlError, Scheme},
 };
