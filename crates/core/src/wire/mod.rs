@@ -9,4 +9,5 @@ pub mod docker_config;
 pub mod link_header;
 pub mod manifest;
 pub mod report_status;
+pub mod tag_page;
 mod text;
