@@ -27,6 +27,16 @@ pub struct RunConfig {
     )]
     pub allowed_hosts: Vec<String>,
 
+    /// A file about registries, as argocd-image-updater has it: where their APIs are, how fast they
+    /// may be asked, and credentials for objects that name none, in all namespaces that are looked
+    /// at. It is read again when it changes.
+    #[arg(long, env = "IMAGE_UPDATE_REGISTRIES_CONF_PATH", value_name = "FILE")]
+    pub registries_conf_path: Option<PathBuf>,
+
+    /// Runs the programs that `ext:` credentials of that file name. They have the operator's rights.
+    #[arg(long, env = "IMAGE_UPDATE_ALLOW_EXT_CREDENTIALS")]
+    pub allow_ext_credentials: bool,
+
     /// The namespace of Argo CD: Applications of others have another name for their override file.
     #[arg(
         long,

@@ -16,10 +16,14 @@ use image_update_core::wire::docker_config;
 use super::failure::Failure;
 use super::input::{self, ReadError};
 use crate::config;
+use crate::registry::conf::{Registries, Source};
 use crate::registry::{Access, Credential};
 
 /// Certificates are a few thousand bytes; a bundle of every public authority has 250,000.
 const MAX_CERTIFICATE_BYTES: usize = 1024 * 1024;
+
+const SECRET_HINT: &str =
+    "save the Secret's .dockerconfigjson and name it with --docker-config FILE";
 
 /// Flags about the registry.
 #[derive(Args, Debug)]
@@ -33,6 +37,15 @@ pub(super) struct AccessFlags {
     /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`
     #[arg(long, value_name = "FILE")]
     docker_config: Option<PathBuf>,
+
+    /// A file about registries, as argocd-image-updater has it: where their APIs are, and
+    /// credentials where none is given here. Its Secrets are not read
+    #[arg(long, value_name = "FILE")]
+    registries_conf_path: Option<PathBuf>,
+
+    /// Runs the programs that `ext:` credentials of that file name
+    #[arg(long, requires = "registries_conf_path")]
+    allow_ext_credentials: bool,
 
     /// Certificate authorities to trust besides the system's, as PEM
     #[arg(long, value_name = "FILE")]
@@ -61,6 +74,8 @@ enum TimeoutError {
 enum CredentialsError {
     #[error("--credentials names a Secret, and no cluster is asked here")]
     Secret,
+    #[error("the file of --registries-conf-path names a Secret, and no cluster is asked here")]
+    ConfiguredSecret,
     #[error("--credentials names a program, and none is run here")]
     Program,
     #[error("--credentials has a form that is not known")]
@@ -81,28 +96,66 @@ fn timeout(text: &str) -> Result<Duration, TimeoutError> {
 
 impl AccessFlags {
     /// How `repository` is asked.
-    pub(super) fn access(&self, repository: &Repository) -> Result<Access, Failure> {
+    pub(super) async fn access(&self, repository: &Repository) -> Result<Access, Failure> {
         let ca_pem = self.ca_file.as_deref().map(|path| {
             input::read(path, MAX_CERTIFICATE_BYTES)
                 .map_err(|error| Failure::from(error).about("--ca-file"))
         });
-        Ok(Access {
-            credential: self.credential(repository)?,
+        let mut access = Access {
+            credential: self.given_credential(repository)?,
             ca_pem: ca_pem.transpose()?,
             client_identity_pem: None,
             configured: None,
             insecure: self.insecure,
             timeout: self.timeout,
-        })
+        };
+        self.configure(repository, &mut access).await?;
+        if access.credential.is_none()
+            && let Some(path) = config::docker_config_file().filter(|path| path.exists())
+        {
+            access.credential = in_docker_config(&path, repository)?;
+        }
+        Ok(access)
     }
 
-    fn credential(&self, repository: &Repository) -> Result<Option<Credential>, Failure> {
+    /// Lays over `access` what the file about registries says.
+    async fn configure(&self, repository: &Repository, access: &mut Access) -> Result<(), Failure> {
+        let Some(path) = &self.registries_conf_path else {
+            return Ok(());
+        };
+        let about = |failure: Failure| failure.about("--registries-conf-path");
+        let registries = Registries::load(path, config::variable, self.allow_ext_credentials);
+        let registries = registries.map_err(|error| {
+            about(Failure::input(error).hint("mend it, or leave out --registries-conf-path"))
+        })?;
+        let Some(registry) = registries.find(repository) else {
+            return Ok(());
+        };
+        if access.credential.is_none() {
+            let source = registries.credential(&registry).await;
+            let source = source.map_err(|error| {
+                about(Failure::failed(error).hint("or name another one with --credentials"))
+            })?;
+            access.credential = match source {
+                Source::Nowhere => None,
+                Source::Here(credential) => Some(credential),
+                Source::PullSecret { .. } | Source::Secret { .. } => {
+                    return Err(
+                        Failure::input(CredentialsError::ConfiguredSecret).hint(SECRET_HINT)
+                    );
+                }
+            };
+        }
+        registries.apply(registry, access);
+        Ok(())
+    }
+
+    /// What the flags say.
+    fn given_credential(&self, repository: &Repository) -> Result<Option<Credential>, Failure> {
         if let Some(source) = &self.credentials {
             let credential = named(source).map_err(|error| {
                 let hint = match error {
-                    CredentialsError::Secret => {
-                        "save the Secret's .dockerconfigjson and name it with --docker-config FILE"
-                    }
+                    CredentialsError::Secret | CredentialsError::ConfiguredSecret => SECRET_HINT,
                     CredentialsError::Program
                     | CredentialsError::UnknownForm
                     | CredentialsError::NoVariable
@@ -118,10 +171,7 @@ impl AccessFlags {
             return in_docker_config(path, repository)
                 .map_err(|failure| failure.about("--docker-config"));
         }
-        match config::docker_config_file().filter(|path| path.exists()) {
-            Some(path) => in_docker_config(&path, repository),
-            None => Ok(None),
-        }
+        Ok(None)
     }
 }
 

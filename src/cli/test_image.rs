@@ -112,7 +112,7 @@ pub(super) async fn run(args: &TestArgs) -> Result<(), Failure> {
         },
         ..args.selection.policy(strategy)?
     };
-    let access = args.access.access(&repository)?;
+    let access = args.access.access(&repository).await?;
     let explain = |error: Error| {
         let hint = hint(&error, access.credential.is_some());
         Failure::failed(error).hint(hint)

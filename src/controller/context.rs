@@ -21,7 +21,7 @@ use crate::api::v1alpha1::{
 use crate::api::validate;
 use crate::config::RunConfig;
 use crate::hosts::AllowedHosts;
-use crate::registry;
+use crate::registry::{self, conf::Registries};
 use crate::write_back::git::Remotes;
 
 /// An ImageWatch as the API server has it, readable or not.
@@ -38,6 +38,8 @@ pub(super) struct Context {
     pub(super) registry: registry::Client,
     /// What is known of images.
     pub(super) builds: registry::Builds,
+    /// What a file says about registries.
+    pub(super) registries: Registries,
     /// Git remotes.
     pub(super) remotes: Remotes,
     /// One permit for each policy that may be looked at at once. Waiting for others to join a push
@@ -85,8 +87,8 @@ impl Context {
         kube: Client,
         config: &RunConfig,
         allowed_hosts: AllowedHosts,
-        watches: Store<GuardedWatch>,
-        policies: Store<GuardedPolicy>,
+        registries: Registries,
+        (watches, policies): (Store<GuardedWatch>, Store<GuardedPolicy>),
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
         stop: CancellationToken,
     ) -> std::io::Result<Arc<Self>> {
@@ -95,6 +97,7 @@ impl Context {
         Ok(Arc::new(Self {
             builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
             registry,
+            registries,
             remotes: Remotes::new(stop),
             permits: Semaphore::new(usize::from(config.concurrency)),
             scans: Scans::new(clock),

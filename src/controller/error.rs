@@ -13,6 +13,7 @@ use crate::api::v1alpha1::Reason;
 use crate::api::validate::Problems;
 use crate::argocd;
 use crate::git::error as git;
+use crate::registry::conf::CredentialError;
 use crate::registry::{self, MAX_QUESTION};
 use crate::write_back::job;
 
@@ -63,6 +64,26 @@ pub(super) enum Error {
         /// What is missing or wrong.
         #[source]
         problem: SecretProblem,
+    },
+
+    /// The operator's own file about registries names a credential that can't be had.
+    #[error("the credential that registries.conf names for {registry} can't be used")]
+    RegistriesCredential {
+        /// The entry's name.
+        registry: String,
+        /// Why.
+        #[source]
+        source: CredentialError,
+    },
+
+    /// Nor can the Secret that it names. Which one that is, is nobody's business but the operator's.
+    #[error(
+        "the Secret that registries.conf names for {registry} can't be used; the operator's log \
+         says why"
+    )]
+    RegistriesSecret {
+        /// The entry's name.
+        registry: String,
     },
 
     /// An ImageWatch that the spec names is not there.
@@ -256,6 +277,8 @@ impl Error {
             Self::ObjectNotFound { .. }
             | Self::ReadObject { .. }
             | Self::InvalidSecret { .. }
+            | Self::RegistriesCredential { .. }
+            | Self::RegistriesSecret { .. }
             | Self::ApplicationsUnavailable
             | Self::Application(_) => Disposition::Retry,
             Self::Registry(source) => registry_disposition(source),
@@ -276,7 +299,9 @@ impl Error {
             | Self::TooManyBuilds { .. } => Reason::InvalidSpec,
             Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
             Self::ObjectNotFound { .. } => Reason::SecretNotFound,
-            Self::InvalidSecret { .. } => Reason::InvalidSecret,
+            Self::InvalidSecret { .. }
+            | Self::RegistriesCredential { .. }
+            | Self::RegistriesSecret { .. } => Reason::InvalidSecret,
             Self::WatchNotFound { .. } => Reason::WatchNotFound,
             Self::AccessDenied { .. } => Reason::AccessDenied,
             Self::WatchNotReady { .. } => Reason::WatchNotReady,

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod image_update_policy;
 mod image_watch;
+mod registries;
 mod remote_errors;
 mod run;
 mod secrets;

@@ -26,8 +26,9 @@ use super::status::ReportError;
 use super::union::union;
 use super::{applications, image_update_policy, image_watch};
 use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
-use crate::config::RunConfig;
+use crate::config::{RunConfig, variable};
 use crate::hosts::AllowedHosts;
+use crate::registry::conf::Registries;
 
 /// How long until an object is looked at again whose status could not be written.
 const REPORT_RETRY: Duration = Duration::from_secs(5);
@@ -44,8 +45,8 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
         kube.clone(),
         config,
         allowed_hosts,
-        watches.clone(),
-        policies.clone(),
+        registries(config)?,
+        (watches.clone(), policies.clone()),
         trigger,
         stop.clone(),
     )
@@ -86,6 +87,8 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
             )
             .for_each(async |result| log_failure(result)),
     );
+    let (follower, end) = (Arc::clone(&context), stop.clone());
+    tasks.spawn(async move { follower.registries.follow(end).await });
     tasks.spawn(applications::follow(
         kube,
         config.watch_namespaces.clone(),
@@ -183,6 +186,15 @@ where
             predicates::generation.combine(predicates::annotations),
             PredicateConfig::default(),
         )
+}
+
+/// The file about registries, if there is one.
+fn registries(config: &RunConfig) -> anyhow::Result<Registries> {
+    match &config.registries_conf_path {
+        Some(path) => Registries::load(path, variable, config.allow_ext_credentials)
+            .context("--registries-conf-path can't be used"),
+        None => Ok(Registries::none(variable)),
+    }
 }
 
 /// Fails early, and with the way out, if the kinds are not there.

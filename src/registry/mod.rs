@@ -19,6 +19,7 @@
 //!   resolves names itself: behind one, only addresses written out are refused.
 
 pub mod access;
+pub mod conf;
 pub mod credentials;
 pub mod error;
 pub mod remark;

@@ -5,6 +5,7 @@
 
 mod boundaries;
 mod builds;
+mod conf;
 mod configured;
 mod credentials;
 mod digests;

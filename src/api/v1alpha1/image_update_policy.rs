@@ -111,8 +111,8 @@ pub struct ImageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_ref: Option<WatchReference>,
 
-    /// A repository to scan every two minutes, anonymously, without an ImageWatch of its own.
-    /// Example: `ghcr.io/stefanprodan/podinfo`.
+    /// A repository to scan every two minutes without an ImageWatch of its own: anonymously, or
+    /// with the credential that the operator's `registries.conf` has for it. Example: `ghcr.io/stefanprodan/podinfo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     #[x_kube(validation = Rule::new("!self.contains('://') && !self.contains('@') && !self.matches('/[^/]*:[^/]*$') && !self.matches('^[^/]*:[^/]*$')").message("image is a repository without scheme, tag and digest, such as ghcr.io/org/app"))]

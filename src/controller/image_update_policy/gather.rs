@@ -15,6 +15,7 @@ use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch};
 use crate::api::validate::{GitModel, ImageModel, ImageSource, PolicyModel};
 use crate::controller::context::{Context, GuardedWatch};
 use crate::controller::error::{Error, SecretProblem};
+use crate::controller::registries;
 use crate::controller::secrets;
 use crate::controller::status::names;
 use crate::controller::tags::WatchedTags;
@@ -48,7 +49,7 @@ impl Known {
     pub(super) async fn access(&self, context: &Context) -> Result<Access, Error> {
         match self.watch.as_deref().map(|watch| &watch.0) {
             Some(Ok(watch)) => watch_access(watch, context).await,
-            Some(Err(_)) | None => Ok(Access::default()),
+            Some(Err(_)) | None => registries::default_access(&self.tags.repository, context).await,
         }
     }
 }
@@ -103,7 +104,7 @@ async fn inline(repository: &Repository, context: &Context) -> Result<Known, Err
             host: repository.registry().to_owned(),
         });
     }
-    let access = Access::default();
+    let access = registries::default_access(repository, context).await?;
     let scan = context
         .scans
         .get(&context.registry, repository, &access, INLINE_SCAN_INTERVAL)
@@ -113,7 +114,10 @@ async fn inline(repository: &Repository, context: &Context) -> Result<Known, Err
             tags: WatchedTags::new(repository.clone(), &list, scan.sightings, |_| false),
             watch: None,
         }),
-        Err(source) => Err(Error::Registry(source)),
+        Err(source) => {
+            registries::note_refusal(&access, &source, context);
+            Err(Error::Registry(source))
+        }
     }
 }
 
@@ -194,7 +198,7 @@ async fn is_granted(
 async fn watch_access(watch: &ImageWatch, context: &Context) -> Result<Access, Error> {
     let model = crate::api::validate::image_watch(&watch.spec).map_err(Error::InvalidSpec)?;
     let namespace = names(&watch.metadata).0;
-    crate::controller::image_watch::access(&context.kube, namespace, &watch.spec, &model).await
+    crate::controller::image_watch::access(namespace, &watch.spec, &model, context).await
 }
 
 /// How the policy's remote is asked.

@@ -5,17 +5,20 @@ use zeroize::Zeroizing;
 
 use crate::api::v1alpha1::ImageWatchSpec;
 use crate::api::validate::WatchModel;
+use crate::controller::context::Context;
 use crate::controller::error::{Error, SecretProblem};
+use crate::controller::registries;
 use crate::controller::secrets::{self, SecretData};
 use crate::registry::{Access, Credential, credentials};
 
 /// As whom, and how, the registry of a watch in `namespace` is asked.
 pub(in crate::controller) async fn access(
-    kube: &Client,
     namespace: &str,
     spec: &ImageWatchSpec,
     model: &WatchModel,
+    context: &Context,
 ) -> Result<Access, Error> {
+    let kube = &context.kube;
     let credential = credential(kube, namespace, spec, model).await?;
     let mut access = Access {
         configured: None,
@@ -29,6 +32,8 @@ pub(in crate::controller) async fn access(
         let secret = secrets::secret(kube, namespace, &reference.name).await?;
         read_certificates(&secret, &mut access)?;
     }
+    let names_none = spec.secret_ref.is_none() && spec.service_account_name.is_none();
+    registries::configure(&model.repository, &mut access, names_none, context).await?;
     Ok(access)
 }
 

@@ -12,6 +12,7 @@ use tracing::{info, instrument, warn};
 
 use super::context::{Context, GuardedWatch};
 use super::error::Error;
+use super::registries;
 use super::status::{ReportError, names};
 use super::tags::{Scan, WatchedTags};
 use super::undecodable;
@@ -83,7 +84,7 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
         });
     }
     let (namespace, name) = names(&watch.metadata);
-    let access = access(&context.kube, namespace, &watch.spec, &model).await?;
+    let access = access(namespace, &watch.spec, &model, context).await?;
     let max_age = if is_requested(watch) {
         std::time::Duration::ZERO
     } else {
@@ -93,6 +94,9 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
         .scans
         .get(&context.registry, &model.repository, &access, max_age)
         .await;
+    if let Err(error) = &scan.outcome {
+        registries::note_refusal(&access, error, context);
+    }
     let tags = scanned_tags(watch, &model, &scan)?;
     let changed = context.tags.put(namespace, name, tags.clone());
     Ok(Outcome::Scanned(Box::new(Scanned {

@@ -7,6 +7,7 @@ mod branches;
 mod builds;
 mod crash;
 mod main_job;
+mod registries;
 mod revert;
 mod sharing;
 mod strategies;

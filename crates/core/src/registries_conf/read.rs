@@ -21,7 +21,7 @@ const DOCKER_HUB: &str = "docker.io";
 const REGISTRIES: &str = "registries";
 
 /// The keys of an entry.
-const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 13] = [
     "name",
     "prefix",
     "api_url",

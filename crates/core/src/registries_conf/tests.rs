@@ -441,3 +441,20 @@ fn check_path(line: &str, repository: &str, expected: &str) {
     let repository = repository.parse().expect("the row's repository is valid");
     assert_eq!(entry(line).path_of(&repository), expected, "{line}");
 }
+
+/// The page for users has every key, and an example that is right.
+#[test]
+fn the_reference_page_is_about_this_file() {
+    let page = include_str!("../../../../docs/reference/registries-conf.md");
+    for key in super::read::KEYS {
+        assert!(page.contains(&format!("\n| `{key}` |")), "{key}");
+    }
+    let example = page
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|it| it.split("```").next());
+    let example = example.expect("the page has an example");
+    let conf = RegistriesConf::parse(example.as_bytes()).expect("the example is right");
+    assert_eq!(conf.registries.len(), 2);
+    assert_eq!(conf.warnings, []);
+}

@@ -1,0 +1,68 @@
+//! Runs a program that prints a credential.
+
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use zeroize::Zeroizing;
+
+/// How long a program may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most it may print: tokens of clouds have a few thousand bytes.
+const MAX_OUTPUT_BYTES: u64 = 64 * 1024;
+
+/// Why a program gave no credential. What it printed is not repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// It could not be started, or read from.
+    #[error("{0}")]
+    Io(io::Error),
+    /// It took too long, and was ended.
+    #[error("it took longer than {} seconds", TIMEOUT.as_secs())]
+    Timeout,
+    /// It failed.
+    #[error("it ended with {0}")]
+    Failed(ExitStatus),
+    /// It printed too much.
+    #[error("it printed more than {MAX_OUTPUT_BYTES} bytes")]
+    TooMuch,
+    /// It printed no text.
+    #[error("it did not print text")]
+    NotText,
+}
+
+/// What the program at `path` prints. It gets no arguments and no input; what it says on standard
+/// error is dropped, for it may be the credential.
+pub(super) async fn run(path: &Path) -> Result<Zeroizing<String>, ProgramError> {
+    let mut child = Command::new(path)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(ProgramError::Io)?;
+    let output = child.stdout.take();
+    let ended = async {
+        let mut bytes = Zeroizing::new(Vec::new());
+        if let Some(output) = output {
+            let mut output = output.take(MAX_OUTPUT_BYTES + 1);
+            let read = output.read_to_end(&mut bytes).await;
+            read.map_err(ProgramError::Io)?;
+        }
+        if bytes.len() as u64 > MAX_OUTPUT_BYTES {
+            return Err(ProgramError::TooMuch);
+        }
+        let status = child.wait().await.map_err(ProgramError::Io)?;
+        if !status.success() {
+            return Err(ProgramError::Failed(status));
+        }
+        let text = str::from_utf8(&bytes).map_err(|_| ProgramError::NotText)?;
+        Ok(Zeroizing::new(text.to_owned()))
+    };
+    let result = tokio::time::timeout(TIMEOUT, ended).await;
+    result.unwrap_or(Err(ProgramError::Timeout))
+}
