@@ -7,10 +7,12 @@
 pub mod address;
 pub mod branch;
 pub mod path;
+pub mod ssh;
 pub mod url;
 
 pub use self::{
     branch::{BranchName, BranchNameError, MAX_BRANCH_BYTES},
     path::{RepoPath, RepoPathError},
+    ssh::SshPlace,
     url::{RemoteUrl, RemoteUrlError, Scheme},
 };
