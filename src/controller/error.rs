@@ -13,6 +13,7 @@ use crate::api::validate::Problems;
 use crate::argocd;
 use crate::git::error as git;
 use crate::registry;
+use crate::write_back::git_credentials::CredentialsError;
 use crate::write_back::job;
 
 /// Why a reconciliation stopped. One variant per thing a user would do differently.
@@ -199,6 +200,9 @@ pub(super) enum SecretProblem {
     /// A registry credential can't be read.
     #[error(transparent)]
     Credential(registry::credentials::Error),
+    /// It says not how a git remote is asked.
+    #[error(transparent)]
+    GitCredentials(CredentialsError),
     /// None of the keys that may hold a signing key is there.
     #[error("it has none of the keys {}", .keys.join(", "))]
     NoSigningKey {

@@ -189,7 +189,8 @@ fn guide(reason: Reason) -> Guide {
         Reason::GitForbidden => (
             Policy,
             RETRIES,
-            "The credential is right and may not do this. It needs to read and to push.",
+            "The credential is right and may not do this. It needs to read and to push. Over SSH, a \
+             missing repository looks the same.",
         ),
         Reason::GitRepositoryNotFound => (
             Policy,
@@ -207,6 +208,12 @@ fn guide(reason: Reason) -> Guide {
             Policy,
             RETRIES,
             "Put the authority's certificate into the Secret, as `ca.crt`.",
+        ),
+        Reason::GitHostKeyInvalid => (
+            Policy,
+            RETRIES,
+            "Nothing was sent. Compare the fingerprint of the message with the server's own, and put \
+             its line into `known_hosts` of the Secret.",
         ),
         Reason::GitInvalidResponse => (
             Policy,

@@ -21,6 +21,7 @@ use crate::controller::tags::WatchedTags;
 use crate::git::options::{Credential, RemoteOptions};
 use crate::git::signing::SigningKey;
 use crate::registry::Access;
+use crate::write_back::git_credentials;
 
 /// How often an `image` without a watch is scanned: the default interval of a watch.
 pub(super) const INLINE_SCAN_INTERVAL: Duration = Duration::from_mins(2);
@@ -190,34 +191,34 @@ pub(super) async fn remote_options(
     git: &GitModel,
     context: &Context,
 ) -> Result<RemoteOptions, Error> {
-    let mut options = RemoteOptions {
-        insecure: git.insecure,
-        ..RemoteOptions::default()
-    };
     let Some(name) = &git.secret else {
-        return Ok(options);
+        return Ok(RemoteOptions {
+            insecure: git.insecure,
+            ..RemoteOptions::default()
+        });
     };
     let secret = secrets::secret(&context.kube, names(&policy.metadata).0, name).await?;
-    let invalid = |problem| Error::InvalidSecret {
+    let clock = context.clock.reader();
+    // Opening an encrypted key is made slow on purpose.
+    let read = tokio::task::spawn_blocking(move || git_credentials::read(&secret.data, clock));
+    let read = read
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let options = read.map_err(|error| Error::InvalidSecret {
         name: name.clone(),
-        problem,
-    };
-    let text = |key: &'static str| match secret.data.get(key) {
-        None => Ok(None),
-        Some(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-            Err(_) => Err(invalid(SecretProblem::NotText { key })),
-        },
-    };
-    options.ca_pem = secret.data.get("ca.crt").cloned();
-    options.credential = match (text("username")?, text("password")?) {
-        (Some(username), Some(password)) => Some(Credential::basic(username, password)),
-        (Some(_), None) => return Err(invalid(SecretProblem::MissingKey { key: "password" })),
-        // A private authority in front of a public repository.
-        (None, None) if options.ca_pem.is_some() => None,
-        (None, _) => return Err(invalid(SecretProblem::MissingKey { key: "username" })),
-    };
-    Ok(options)
+        problem: SecretProblem::GitCredentials(error),
+    })?;
+    let token_host = options.credential.as_ref().and_then(Credential::token_host);
+    if let Some((host, port)) = token_host
+        && !context.allowed_hosts.allows(host, port)
+    {
+        let host = host.to_owned();
+        return Err(Error::HostNotAllowed { host });
+    }
+    Ok(RemoteOptions {
+        insecure: git.insecure,
+        ..options
+    })
 }
 
 /// The keys of a Secret that may hold a signing key, in the order they are looked for.
