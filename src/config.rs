@@ -1,6 +1,9 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
+use zeroize::Zeroizing;
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]
@@ -63,6 +66,7 @@ pub struct LogConfig {
     #[arg(
         long,
         global = true,
+        help_heading = "Logging",
         env = "IMAGE_UPDATE_LOG_LEVEL",
         value_name = "LEVEL",
         default_value = "info"
@@ -73,6 +77,7 @@ pub struct LogConfig {
     #[arg(
         long,
         global = true,
+        help_heading = "Logging",
         env = "IMAGE_UPDATE_LOG_FORMAT",
         value_name = "FORMAT",
         default_value = "text"
@@ -87,4 +92,23 @@ pub enum LogFormat {
     Text,
     /// One JSON object an event.
     Json,
+}
+
+/// Where docker keeps its configuration: `$DOCKER_CONFIG/config.json`, else
+/// `~/.docker/config.json`; `None` without a home. The file need not be there.
+pub fn docker_config_file() -> Option<PathBuf> {
+    let folder = variable("DOCKER_CONFIG").map(|folder| PathBuf::from(folder.as_str()));
+    let folder = folder.or_else(|| Some(std::env::home_dir()?.join(".docker")))?;
+    Some(folder.join("config.json"))
+}
+
+/// The value of an environment variable; `None` if it is not set, empty, or not text. It may be a
+/// secret, so its memory is cleared when it is dropped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this module is the one that reads the environment"
+)]
+pub fn variable(name: &str) -> Option<Zeroizing<String>> {
+    let value = std::env::var(name).ok().map(Zeroizing::new);
+    value.filter(|value| !value.is_empty())
 }

@@ -6,8 +6,8 @@
 //!            │   └──► api ─────────► image_update_core
 //! ```
 //!
-//! An arrow means "knows". Adapters (`registry`, `git`) know the core and their protocol, never
-//! each other and never `api`. `docs/architecture.md` has the walk-through.
+//! An arrow means "knows"; `cli` knows `registry`, too. Adapters (`registry`, `git`) know the core
+//! and their protocol, never each other and never `api`. `docs/architecture.md` has the walk-through.
 
 pub mod api;
 pub mod argocd;

@@ -1,14 +1,38 @@
-//! The command line: one file a subcommand. Data goes to stdout, logs to stderr.
+//! The command line: one file a subcommand. Data goes to stdout, logs and errors to stderr.
 
+mod access;
+mod completion;
 mod crds;
+mod edit;
+mod explain;
+mod failure;
+mod input;
+mod man;
+mod output;
+mod progress;
 mod run;
+mod selection;
+mod tag_file;
+mod template;
+mod test_image;
+mod usage;
 mod version;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::failure::Failure;
 use crate::config::{LogConfig, RunConfig};
+
+/// The name by which kubectl finds its plugin `imageupdate`:
+/// <https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/#naming-a-plugin>
+const PLUGIN_PROGRAM: &str = "kubectl-imageupdate";
+
+/// How that plugin is called.
+const PLUGIN_CALL: &str = "kubectl imageupdate";
 
 /// Writes new container image tags to git, as ImageWatch and ImageUpdatePolicy objects say.
 #[derive(Debug, Parser)]
@@ -25,8 +49,20 @@ struct Cli {
 enum Command {
     /// Runs the operator against the cluster of KUBECONFIG, or the one it runs in
     Run(Box<RunConfig>),
+    /// Asks the registry for the tags of an image, and shows which would be selected and why
+    Test(test_image::TestArgs),
+    /// Tells which of some tags would be selected, and what rule every other one failed
+    Explain(explain::ExplainArgs),
+    /// Edits a file as the operator would: every byte stays that need not change
+    Edit(edit::EditArgs),
+    /// Renders the template of a commit message or a branch's name with sample data
+    Template(template::TemplateArgs),
     /// Prints the CustomResourceDefinitions, for `kubectl apply -f -`
     Crds,
+    /// Prints a script that completes commands and flags in a shell
+    Completion(completion::CompletionArgs),
+    /// Prints a manual page, for `man -l -`
+    Man(man::ManArgs),
     /// Prints the version
     Version,
 }
@@ -38,27 +74,69 @@ pub(crate) fn command() -> clap::Command {
 
 /// Parses the command line and carries the command out.
 ///
-/// Exit codes: 0 done, 1 failed, 2 the command line is wrong.
+/// Exit codes: 0 done, 1 failed, 2 the command line, or what it names, is wrong.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = crate::telemetry::init(&cli.log).and_then(|()| match cli.command {
-        Command::Run(config) => run::run(&config),
-        Command::Crds => crds::run(),
-        Command::Version => version::run(),
-    });
-    match result {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut command = command();
+    if arguments.first().is_some_and(|it| is_plugin(Path::new(it))) {
+        command = command.bin_name(PLUGIN_CALL);
+    }
+    let matches = command.try_get_matches_from(arguments);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return usage::end(&error),
+    };
+    match carry_out(&cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report(&error);
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.report(),
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the one place where a command says why it failed"
-)]
-fn report(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+fn carry_out(cli: &Cli) -> Result<(), Failure> {
+    crate::telemetry::init(&cli.log).map_err(|error| {
+        Failure::input(error)
+            .hint("write a level such as info, or directives such as info,kube=warn")
+    })?;
+    match &cli.command {
+        Command::Run(config) => Ok(run::run(config)?),
+        Command::Test(args) => test_image::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Edit(args) => edit::run(args),
+        Command::Template(args) => template::run(args),
+        Command::Crds => crds::run(),
+        Command::Completion(args) => completion::run(args),
+        Command::Man(args) => man::run(args),
+        Command::Version => version::run(),
+    }
+}
+
+/// Whether the program was called by the name of kubectl's plugin.
+fn is_plugin(program: &Path) -> bool {
+    program
+        .file_stem()
+        .is_some_and(|name| name == PLUGIN_PROGRAM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_do_not_contradict_each_other() {
+        command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check(program: &str, expected: bool) {
+        assert_eq!(is_plugin(Path::new(program)), expected);
+    }
+
+    #[test]
+    fn kubectl_calls_its_plugin_by_any_path() {
+        check("kubectl-imageupdate", true);
+        check("/usr/local/bin/kubectl-imageupdate", true);
+        check("kubectl-imageupdate.exe", true);
+        check("image-update-operator", false);
+        check("", false);
+    }
 }

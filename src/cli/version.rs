@@ -1,13 +1,10 @@
 //! `version`: prints the version.
 
-use std::io::Write as _;
-
-use anyhow::Context as _;
+use super::failure::Failure;
+use super::output;
 
 /// Prints the name and version.
-pub(super) fn run() -> anyhow::Result<()> {
+pub(super) fn run() -> Result<(), Failure> {
     let line = concat!("image-update-operator ", env!("CARGO_PKG_VERSION"), "\n");
-    std::io::stdout()
-        .write_all(line.as_bytes())
-        .context("could not write to standard output")
+    output::write(line.as_bytes())
 }

@@ -11,8 +11,12 @@ const INTRODUCTION: &str = "\
 
 Generated from the program; `make generate` writes it anew.
 
-Data goes to standard output, logs to standard error. Exit codes: 0 done, 1 failed, 2 the command
-line is wrong. Where a flag has an environment variable, the flag wins.
+Data goes to standard output; logs, warnings and errors to standard error. Exit codes: 0 done, 1
+failed, 2 the command line, or what it names, is wrong. Where a flag has an environment variable,
+the flag wins.
+
+Installed under the name `kubectl-imageupdate`, the program is kubectl's plugin: `kubectl
+imageupdate explain …`.
 ";
 
 /// Every command with its flags.
@@ -26,9 +30,7 @@ pub(super) fn page() -> GeneratedFile {
         &mut text,
     );
     for command in command.get_subcommands() {
-        if command.get_name() != "help" {
-            section(command, &mut text);
-        }
+        section(command.get_name(), command, &mut text);
     }
     GeneratedFile {
         path: "docs/reference/cli.md",
@@ -36,20 +38,21 @@ pub(super) fn page() -> GeneratedFile {
     }
 }
 
-fn section(command: &Command, text: &mut String) {
+/// A command, then those below it.
+fn section(name: &str, command: &Command, text: &mut String) {
+    if command.get_name() == "help" {
+        return;
+    }
     let about = command.get_about().map(ToString::to_string);
     // Writing to a String does not fail.
-    write!(
-        text,
-        "\n## {}\n\n{}.\n",
-        command.get_name(),
-        about.unwrap_or_default()
-    )
-    .ok();
+    write!(text, "\n## {name}\n\n{}.\n", about.unwrap_or_default()).ok();
     table(
         command.get_arguments().filter(|it| !it.is_global_set()),
         text,
     );
+    for below in command.get_subcommands() {
+        section(&format!("{name} {}", below.get_name()), below, text);
+    }
 }
 
 fn table<'a>(arguments: impl Iterator<Item = &'a Arg>, text: &mut String) {
@@ -65,20 +68,22 @@ fn table<'a>(arguments: impl Iterator<Item = &'a Arg>, text: &mut String) {
 
 fn row(argument: &Arg, text: &mut String) {
     let names = argument.get_value_names().unwrap_or_default();
+    let short = argument.get_short().map(|short| format!("-{short}, "));
+    let short = short.unwrap_or_default();
     let flag = match (argument.get_long(), names.first()) {
         (Some(long), Some(value)) if argument.get_action().takes_values() => {
-            format!("`--{long} {value}`")
+            format!("`{short}--{long} {value}`")
         }
-        (Some(long), _) => format!("`--{long}`"),
-        (None, _) => format!("`{}`", argument.get_id()),
+        (Some(long), _) => format!("`{short}--{long}`"),
+        (None, Some(value)) => format!("`{value}`"),
+        (None, None) => format!("`{}`", argument.get_id()),
     };
     let code = |value: &std::ffi::OsStr| format!("`{}`", value.to_string_lossy());
     let environment = argument.get_env().map(code).unwrap_or_default();
-    let defaults = argument.get_default_values();
-    let default = defaults
-        .first()
-        .map(|value| code(value))
-        .unwrap_or_default();
+    // A switch has one, too, which says nothing.
+    let defaults = argument.get_default_values().iter();
+    let mut defaults = defaults.filter(|_| argument.get_action().takes_values());
+    let default = defaults.next().map(|value| code(value)).unwrap_or_default();
     let help = argument.get_long_help().or_else(|| argument.get_help());
     let help = help.map(ToString::to_string).unwrap_or_default();
     let values: Vec<String> = argument
@@ -94,7 +99,7 @@ fn row(argument: &Arg, text: &mut String) {
     writeln!(
         text,
         "| {flag} | {environment} | {default} | {}{values} |",
-        help.replace('\n', " ")
+        help.replace('\n', " ").replace('|', "\\|")
     )
     .ok();
 }

@@ -1,8 +1,10 @@
 //! How a repository is asked: as whom, trusting whom, for how long.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use image_update_core::registries_conf::Registry;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -14,6 +16,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How a repository is asked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Access {
+    /// What `registries.conf` says about the registry: where its API is, how fast it may be
+    /// asked. Its `credentials`, `insecure` and authorities do not count: what is used of them
+    /// stands in the other fields.
+    pub configured: Option<Arc<Registry>>,
     /// What is shown to the registry when it asks; `None` asks as anybody.
     pub credential: Option<Credential>,
     /// Certificate authorities to trust besides the system's, as PEM.
@@ -30,6 +36,7 @@ impl Default for Access {
     /// Asks as anybody, trusts the system's authorities, and takes at most 30 seconds.
     fn default() -> Self {
         Self {
+            configured: None,
             credential: None,
             ca_pem: None,
             client_identity_pem: None,
@@ -45,6 +52,7 @@ impl Access {
     /// The timeout is no part of it: it changes whether there is an answer, not which one.
     pub fn key(&self) -> AccessKey {
         let Self {
+            configured,
             credential,
             ca_pem: _,
             client_identity_pem: _,
@@ -53,6 +61,14 @@ impl Access {
         } = self;
         let mut hash = Sha256::new();
         hash.update(self.tls_key().0);
+        if let Some(registry) = configured {
+            hash.update([1]);
+            update_with_length(&mut hash, registry.api_url.as_str().as_bytes());
+            let namespace = registry.default_namespace.as_deref();
+            update_with_length(&mut hash, namespace.unwrap_or_default().as_bytes());
+        } else {
+            hash.update([0]);
+        }
         match credential {
             None => hash.update([0]),
             Some(Credential::Basic { username, password }) => {
@@ -71,6 +87,7 @@ impl Access {
     /// What two questions must have in common to share connections.
     pub(super) fn tls_key(&self) -> AccessKey {
         let Self {
+            configured: _,
             credential: _,
             ca_pem,
             client_identity_pem,
@@ -97,14 +114,17 @@ fn update_with_length(hash: &mut Sha256, part: &[u8]) {
 impl fmt::Debug for Access {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            configured,
             credential,
             ca_pem,
             client_identity_pem,
             insecure,
             timeout,
         } = self;
+        let api_url = configured.as_ref().map(|it| it.api_url.as_str());
         formatter
             .debug_struct("Access")
+            .field("api_url", &api_url)
             .field("credential", credential)
             .field("has_ca", &ca_pem.is_some())
             .field("has_client_identity", &client_identity_pem.is_some())
@@ -128,6 +148,8 @@ impl fmt::Debug for AccessKey {
 
 #[cfg(test)]
 mod tests {
+    use image_update_core::registries_conf::RegistriesConf;
+
     use super::*;
 
     #[test]
@@ -158,6 +180,9 @@ mod tests {
                 insecure: true,
                 ..plain.clone()
             },
+            configured("api_url: https://a"),
+            configured("api_url: https://b"),
+            configured("api_url: https://a, defaultns: x"),
             plain,
         ];
         for (position, one) in variants.iter().enumerate() {
@@ -168,12 +193,23 @@ mod tests {
     }
 
     #[test]
-    fn the_timeout_does_not_change_the_key() {
+    fn what_changes_only_the_pace_does_not_change_the_key() {
         let patient = Access {
             timeout: Duration::from_mins(5),
             ..Access::default()
         };
         assert_eq!(patient.key(), Access::default().key());
+        let slow = configured("api_url: https://a, limit: 1");
+        assert_eq!(slow.key(), configured("api_url: https://a").key());
+    }
+
+    fn configured(keys: &str) -> Access {
+        let file = format!("registries:\n- {{name: x, {keys}}}");
+        let conf = RegistriesConf::parse(file.as_bytes()).expect("the row's entry is right");
+        Access {
+            configured: conf.registries.into_iter().next().map(Arc::new),
+            ..Access::default()
+        }
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! The door to registries: two questions, each within its time.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use image_update_core::image::{Digest, Repository, Tag};
 
+use tokio::time::Instant;
+
 use super::access::Access;
 use super::error::Error;
 use super::exchange::Exchange;
+use super::pace::{Pace, Pause};
 use super::session::Sessions;
 use super::tags::TagList;
 use super::transport::Transport;
@@ -23,6 +27,7 @@ pub struct Client {
 pub(super) struct Shared {
     pub(super) transport: Transport,
     pub(super) sessions: Sessions,
+    pub(super) pace: Pace,
 }
 
 impl Client {
@@ -33,15 +38,17 @@ impl Client {
 
     /// Lists every tag of a repository.
     ///
-    /// All pages together are given [`Access::timeout`]. A list that could not be read to its end
+    /// All pages together are given [`Access::timeout`], which does not begin before it is this
+    /// repository's turn. A list that could not be read to its end
     /// is an error.
     pub async fn list_tags(
         &self,
         repository: &Repository,
         access: &Access,
     ) -> Result<TagList, Error> {
-        let mut exchange = Exchange::new(&self.shared, repository, access)?;
-        let listed = within(&access.timeout, repository, tags::list(&mut exchange)).await;
+        let mut exchange = self.exchange(repository, access).await?;
+        let pause = exchange.pause.clone();
+        let listed = within(access, repository, &pause, tags::list(&mut exchange)).await;
         listed.inspect_err(|_| exchange.reconsider_tls())
     }
 
@@ -54,27 +61,43 @@ impl Client {
         tag: &Tag,
         access: &Access,
     ) -> Result<Digest, Error> {
-        let mut exchange = Exchange::new(&self.shared, repository, access)?;
-        let resolved = within(
-            &access.timeout,
-            repository,
-            manifest::resolve(&mut exchange, tag),
-        )
-        .await;
+        let mut exchange = self.exchange(repository, access).await?;
+        let pause = exchange.pause.clone();
+        let question = manifest::resolve(&mut exchange, tag);
+        let resolved = within(access, repository, &pause, question).await;
         resolved.inspect_err(|_| exchange.reconsider_tls())
+    }
+
+    /// The requests for one repository, when it is their turn.
+    pub(super) async fn exchange<'a>(
+        &'a self,
+        repository: &'a Repository,
+        access: &'a Access,
+    ) -> Result<Exchange<'a>, Error> {
+        Exchange::begin(&self.shared, repository, access).await
     }
 }
 
-async fn within<T>(
-    after: &std::time::Duration,
+/// Gives a question its time. Waiting for leave to ask is not on the registry's account.
+pub(super) async fn within<T>(
+    access: &Access,
     repository: &Repository,
+    pause: &Pause,
     question: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    match tokio::time::timeout(*after, question).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Error::Timeout {
-            repository: repository.clone(),
-            after: *after,
-        }),
+    let started = Instant::now();
+    let mut question = pin!(question);
+    loop {
+        let deadline = started + access.timeout + pause.total();
+        match tokio::time::timeout_at(deadline, &mut question).await {
+            Ok(answer) => return answer,
+            Err(_) if started + access.timeout + pause.total() > Instant::now() => {}
+            Err(_) => {
+                return Err(Error::Timeout {
+                    repository: repository.clone(),
+                    after: access.timeout,
+                });
+            }
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use image_update_core::image::Repository;
-use url::{Host, Url};
+use url::{Host, Origin, Url};
+
+use super::access::Access;
 
 /// The API host of Docker Hub; `docker.io` itself serves a web site.
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
@@ -11,28 +13,54 @@ const DOCKER_HUB_API: &str = "registry-1.docker.io";
 /// The API of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
-    /// Scheme, host and port; the path is `/`.
+    /// Scheme, host and port, and the path that stands before `/v2/`, without a slash at its end
+    /// unless it is `/`.
     base: Url,
+    /// Whether somebody has said where it is, and so whether it has TLS.
+    is_configured: bool,
 }
 
 impl Endpoint {
-    /// The endpoint of a repository over TLS; `None` when its registry makes no URL.
-    pub(super) fn of(repository: &Repository) -> Option<Self> {
+    /// Where the API of a repository is: where that is configured, or over TLS at the registry's
+    /// own name; `None` when that name makes no URL.
+    pub(super) fn of(repository: &Repository, access: &Access) -> Option<Self> {
+        if let Some(registry) = &access.configured {
+            let mut base = registry.api_url.clone();
+            let path = base.path().trim_end_matches('/').to_owned();
+            base.set_path(&path);
+            return Some(Self {
+                base,
+                is_configured: true,
+            });
+        }
         let host = if repository.is_docker_hub() {
             DOCKER_HUB_API
         } else {
             repository.registry()
         };
-        Url::parse(&format!("https://{host}/"))
-            .ok()
-            .map(|base| Self { base })
+        let base = Url::parse(&format!("https://{host}/")).ok()?;
+        Some(Self {
+            base,
+            is_configured: false,
+        })
     }
 
-    /// The same endpoint over plain HTTP.
+    /// The same endpoint over plain HTTP, where nobody has said that it has TLS.
     pub(super) fn without_tls(&self) -> Option<Self> {
         let mut base = self.base.clone();
         base.set_scheme("http").ok()?;
-        Some(Self { base })
+        (!self.is_configured).then_some(Self {
+            base,
+            is_configured: false,
+        })
+    }
+
+    /// A URL of the endpoint this one was before it did without TLS.
+    pub(super) fn moved(&self, url: &Url) -> Url {
+        let mut moved = self.base.clone();
+        moved.set_path(url.path());
+        moved.set_query(url.query());
+        moved
     }
 
     pub(super) fn has_tls(&self) -> bool {
@@ -47,8 +75,14 @@ impl Endpoint {
     /// The URL of a path such as `/v2/org/app/tags/list`.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
-        url.set_path(path);
+        let before = self.base.path().trim_end_matches('/');
+        url.set_path(&format!("{before}{path}"));
         url
+    }
+
+    /// Scheme, host and port.
+    pub(super) fn origin(&self) -> Origin {
+        self.base.origin()
     }
 
     /// Whether a URL has this endpoint's scheme, host and port, and no credential of its own.
@@ -56,7 +90,7 @@ impl Endpoint {
         self.base.origin() == url.origin() && !has_credential(url)
     }
 
-    /// Scheme, host and port, for use as a key.
+    /// The whole, for use as a key.
     pub(super) fn as_str(&self) -> &str {
         self.base.as_str()
     }
@@ -103,6 +137,10 @@ fn embedded_ipv4(address: Ipv6Addr) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use image_update_core::registries_conf::RegistriesConf;
+
     use super::*;
 
     #[test]
@@ -111,6 +149,16 @@ mod tests {
         check_url("ghcr.io/org/app", "https://ghcr.io/v2/");
         check_url("localhost:5000/app", "https://localhost:5000/v2/");
         check_url("[::1]:5000/app", "https://[::1]:5000/v2/");
+    }
+
+    #[test]
+    fn the_api_is_where_it_is_configured() {
+        check_configured("https://mirror.example", "https://mirror.example/v2/x");
+        check_configured(
+            "https://a.example/docker/hub/",
+            "https://a.example/docker/hub/v2/x",
+        );
+        check_configured("http://localhost:5000", "http://localhost:5000/v2/x");
     }
 
     #[test]
@@ -156,10 +204,27 @@ mod tests {
     #[track_caller]
     fn check_url(repository: &str, expected: &str) {
         let repository = repository.parse().expect("the row's repository is valid");
-        let url = Endpoint::of(&repository)
+        let url = Endpoint::of(&repository, &Access::default())
             .expect("a repository has an endpoint")
             .url("/v2/");
         assert_eq!(url.as_str(), expected);
+    }
+
+    /// What is configured is not guessed at: it has TLS, or it has not.
+    #[track_caller]
+    fn check_configured(api_url: &str, expected: &str) {
+        let file = format!("registries:\n- {{name: x, api_url: '{api_url}'}}");
+        let conf = RegistriesConf::parse(file.as_bytes()).expect("the row's URL is one");
+        let access = Access {
+            configured: conf.registries.into_iter().next().map(Arc::new),
+            ..Access::default()
+        };
+        let repository = "r.example/app"
+            .parse()
+            .expect("the test's repository is valid");
+        let endpoint = Endpoint::of(&repository, &access).expect("a URL is an endpoint");
+        assert_eq!(endpoint.url("/v2/x").as_str(), expected);
+        assert_eq!(endpoint.without_tls(), None);
     }
 
     #[track_caller]
@@ -167,7 +232,8 @@ mod tests {
         let repository = "r.example/app"
             .parse()
             .expect("the test's repository is valid");
-        let endpoint = Endpoint::of(&repository).expect("a repository has an endpoint");
+        let endpoint =
+            Endpoint::of(&repository, &Access::default()).expect("a repository has an endpoint");
         let url = url.parse().expect("the row's URL is valid");
         assert_eq!(endpoint.owns(&url), expected, "{url}");
     }

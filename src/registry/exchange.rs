@@ -5,10 +5,7 @@
 //! asked; that is in [`super::tags`] and [`super::manifest`].
 
 use image_update_core::image::Repository;
-use image_update_core::wire::challenge::{self, Challenge};
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use url::Url;
 use zeroize::Zeroizing;
@@ -16,18 +13,14 @@ use zeroize::Zeroizing;
 use super::access::Access;
 use super::answer::{Answer, Unread};
 use super::client::Shared;
-use super::credentials::Credential;
 use super::endpoint::{Endpoint, has_credential, is_link_local_literal};
 use super::error::{Error, Host};
-use super::session::{Session, SessionKey};
+use super::pace::{Pause, Turn};
 use super::transport::Failure;
-use super::{retry, token, transport};
+use super::{retry, transport};
 
 /// Redirects that are followed for one request. Registries use one, to a server near the client.
 const MAX_REDIRECTS: u32 = 5;
-
-/// Values of `WWW-Authenticate` that are read; registries send one or two.
-const MAX_CHALLENGE_HEADERS: usize = 8;
 
 /// The most that is read of the answer to `/v2/`, which is `{}` or a version.
 const MAX_PING_BYTES: usize = 64 * 1024;
@@ -41,8 +34,14 @@ pub(super) struct Exchange<'a> {
     pub(super) requests: u32,
     /// What the registry was shown last, so that no error repeats it.
     pub(super) shown: Option<HeaderValue>,
-    shared: &'a Shared,
+    pub(super) shared: &'a Shared,
+    /// The repository's path as this registry has it.
+    pub(super) path: String,
+    /// The time that was spent on waiting for leave to ask.
+    pub(super) pause: Pause,
     http: reqwest::Client,
+    /// Given back when the exchange ends.
+    _turn: Turn,
 }
 
 /// One request, complete.
@@ -72,7 +71,8 @@ impl Request {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(
+    /// Begins an exchange, when it is its turn.
+    pub(super) async fn begin(
         shared: &'a Shared,
         repository: &'a Repository,
         access: &'a Access,
@@ -85,22 +85,34 @@ impl<'a> Exchange<'a> {
                     repository: repository.clone(),
                     source,
                 })?;
-        let endpoint = Endpoint::of(repository).ok_or_else(|| Error::InvalidRegistry {
+        let endpoint = Endpoint::of(repository, access).ok_or_else(|| Error::InvalidRegistry {
             repository: repository.clone(),
         })?;
         let plain = endpoint
             .without_tls()
             .filter(|plain| access.insecure && shared.transport.is_plain(access, plain.as_str()));
         let endpoint = plain.unwrap_or(endpoint);
+        let path = match &access.configured {
+            Some(registry) => registry.path_of(repository),
+            None => repository.path().to_owned(),
+        };
         Ok(Self {
             repository,
             access,
-            endpoint,
             requests: 0,
             shown: None,
             shared,
+            path,
+            pause: Pause::default(),
             http,
+            _turn: shared.pace.turn(&endpoint).await,
+            endpoint,
         })
+    }
+
+    /// The URL of something of the repository, such as `tags/list`.
+    pub(super) fn url(&self, what: &str) -> Url {
+        self.endpoint.url(&format!("/v2/{}/{what}", self.path))
     }
 
     /// Sends a request with what the registry wants to be shown, and follows redirects.
@@ -116,7 +128,7 @@ impl<'a> Exchange<'a> {
             self.shown.clone_from(&authorization);
             let answer = match self.send(&request).await {
                 Err(error) if is_own && self.give_up_tls(&error) => {
-                    request.url = with_scheme_of(&self.endpoint, &request.url);
+                    request.url = self.endpoint.moved(&request.url);
                     continue;
                 }
                 other => other?,
@@ -191,11 +203,13 @@ impl<'a> Exchange<'a> {
         let mut retries = 0;
         loop {
             let is_last = retries == retry::MAX_RETRIES;
+            self.wait_for_leave(&request.url).await?;
             let sent = self.send_once(request).await;
             let was_received = !matches!(&sent, Err(Unread::Broken(error)) if error.is_connect());
             self.requests += u32::from(was_received);
             match sent {
                 Ok(answer) => {
+                    self.remember_pace(&request.url, &answer);
                     let may_pass = answer.status.is_server_error()
                         && retry::retry_after(&answer.headers).is_none();
                     if is_last || !may_pass {
@@ -235,82 +249,6 @@ impl<'a> Exchange<'a> {
         }
         let response = builder.send().await.map_err(Unread::Broken)?;
         Answer::read(response, request.limit).await
-    }
-
-    /// What the repository wanted to be shown last time, renewed where it has run out.
-    async fn remembered_authorization(&mut self) -> Result<Option<HeaderValue>, Error> {
-        let key = self.session_key();
-        let Some(mut session) = self.shared.sessions.get(&key) else {
-            return Ok(None);
-        };
-        if let Session::Bearer { source, .. } = &session
-            && session.is_expired()
-        {
-            // Asking the known token server spares the request that would be refused. If it has
-            // moved, the next question starts from the registry's challenge.
-            self.shared.sessions.remove(&key);
-            session = token::fetch(self, source.clone()).await?;
-            self.shared.sessions.insert(key, session.clone());
-        }
-        Ok(Some(session.header().clone()))
-    }
-
-    /// Finds out what a registry wants to be shown, after it refused a request.
-    async fn renew(&mut self, answer: &Answer) -> Result<HeaderValue, Error> {
-        let key = self.session_key();
-        self.shared.sessions.remove(&key);
-        let session = match self.choose_challenge(answer)? {
-            Challenge::Bearer(source) => token::fetch(self, source).await?,
-            Challenge::Basic => {
-                let header = self
-                    .access
-                    .credential
-                    .as_ref()
-                    .and_then(Credential::basic_header);
-                let header = header.and_then(|header| token::header(&header));
-                match header.filter(|header| self.shown.as_ref() != Some(header)) {
-                    Some(header) => Session::Basic(header),
-                    None => return Err(self.refusal(answer)),
-                }
-            }
-            Challenge::Other { scheme: _ } => {
-                return Err(Error::UnsupportedChallenge {
-                    repository: self.repository.clone(),
-                });
-            }
-        };
-        self.shared.sessions.insert(key, session.clone());
-        Ok(session.header().clone())
-    }
-
-    /// The challenge to answer: a token is preferred, since it does not carry the password.
-    fn choose_challenge(&self, answer: &Answer) -> Result<Challenge, Error> {
-        let mut offered = Vec::new();
-        let mut unreadable = None;
-        for value in answer
-            .headers
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .take(MAX_CHALLENGE_HEADERS)
-        {
-            match challenge::parse(&String::from_utf8_lossy(value.as_bytes())) {
-                Ok(challenges) => offered.extend(challenges),
-                Err(error) => unreadable = Some(error),
-            }
-        }
-        offered.sort_by_key(|challenge| match challenge {
-            Challenge::Bearer(_) => 0,
-            Challenge::Basic => 1,
-            Challenge::Other { .. } => 2,
-        });
-        match (offered.into_iter().next(), unreadable) {
-            (Some(challenge), _) => Ok(challenge),
-            (None, Some(source)) => Err(Error::InvalidChallenge {
-                repository: self.repository.clone(),
-                source,
-            }),
-            (None, None) => Err(self.refusal(answer)),
-        }
     }
 
     /// Where a redirect leads: to any host that is as private as the registry itself.
@@ -364,20 +302,6 @@ impl<'a> Exchange<'a> {
                 .forget_plain(self.access, self.endpoint.as_str());
         }
     }
-
-    fn session_key(&self) -> SessionKey {
-        SessionKey {
-            access: self.access.key(),
-            endpoint: self.endpoint.as_str().to_owned(),
-            path: self.repository.path().to_owned(),
-        }
-    }
-}
-
-fn with_scheme_of(endpoint: &Endpoint, url: &Url) -> Url {
-    let mut moved = endpoint.url(url.path());
-    moved.set_query(url.query());
-    moved
 }
 
 fn is_redirect(status: StatusCode) -> bool {

@@ -73,8 +73,7 @@ pub(super) async fn resolve(exchange: &mut Exchange<'_>, tag: &Tag) -> Result<Di
 }
 
 async fn ask(exchange: &mut Exchange<'_>, method: Method, tag: &Tag) -> Result<Answer, Error> {
-    let path = format!("/v2/{}/manifests/{tag}", exchange.repository.path());
-    let url = exchange.endpoint.url(&path);
+    let url = exchange.url(&format!("manifests/{tag}"));
     exchange
         .ask(Request::new(method, url, ACCEPT, MAX_MANIFEST_BYTES))
         .await

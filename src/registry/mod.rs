@@ -23,11 +23,13 @@ pub mod error;
 pub mod remark;
 
 mod answer;
+mod authorization;
 mod client;
 mod digest;
 mod endpoint;
 mod exchange;
 mod manifest;
+mod pace;
 mod refusal;
 mod resolver;
 mod retry;

@@ -14,6 +14,12 @@ pub(super) const MAX_RETRIES: u32 = 2;
 /// The wait before the first retry; each further one is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 
+/// The rest after the first refusal that does not say how long.
+const FIRST_REST: Duration = Duration::from_secs(5);
+
+/// The longest rest of a host that never says how long.
+const MAX_REST: Duration = Duration::from_mins(10);
+
 /// The longest wait that is believed: a registry that is wrong about its clock must not stop
 /// updates for ever. Docker Hub's window is six hours,
 /// <https://docs.docker.com/docker-hub/usage/pulls/>.
@@ -22,10 +28,25 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(6);
 /// The wait before retry number `retry` (from zero): between half and all of a doubling delay,
 /// so that clients that failed together do not come back together.
 pub(super) fn delay(retry: u32) -> Duration {
-    let full = FIRST_DELAY * 2_u32.saturating_pow(retry);
+    jittered(FIRST_DELAY * 2_u32.saturating_pow(retry))
+}
+
+/// Between half and all of a time.
+fn jittered(full: Duration) -> Duration {
     // The keys of a RandomState differ for each one; jitter needs no better randomness.
-    let random = u32::try_from(RandomState::new().hash_one(retry) % 1000).unwrap_or_default();
+    let random = u32::try_from(RandomState::new().hash_one(0) % 1000).unwrap_or_default();
     full / 2 + full * random / 2000
+}
+
+/// How long a host is left alone that was asked too much and does not say for how long: between
+/// half and all of a time that doubles with each refusal (`times` before this one) up to ten
+/// minutes.
+pub(super) fn rest(times: u32) -> Duration {
+    jittered(
+        FIRST_REST
+            .saturating_mul(2_u32.saturating_pow(times))
+            .min(MAX_REST),
+    )
 }
 
 /// What `Retry-After` (RFC 9110 section 10.2.3) says, at most six hours; `None` when it is
@@ -119,6 +140,11 @@ mod tests {
         fn a_delay_is_within_its_doubling_bounds(retry in 0..MAX_RETRIES) {
             let full = FIRST_DELAY * 2_u32.pow(retry);
             prop_assert!((full / 2..=full).contains(&delay(retry)));
+        }
+
+        #[test]
+        fn a_rest_has_a_floor_and_a_ceiling(times: u32) {
+            prop_assert!((FIRST_REST / 2..=MAX_REST).contains(&rest(times)));
         }
     }
 }

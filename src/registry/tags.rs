@@ -58,8 +58,7 @@ pub struct SkippedTags {
 
 /// Reads every page.
 pub(super) async fn list(exchange: &mut Exchange<'_>) -> Result<TagList, Error> {
-    let path = format!("/v2/{}/tags/list", exchange.repository.path());
-    let mut url = exchange.endpoint.url(&path);
+    let mut url = exchange.url("tags/list");
     url.set_query(Some(&format!("n={PAGE_TAGS}")));
 
     let mut collected = Collected::default();

@@ -41,7 +41,7 @@ const CLIENT_ID: &str = "image-update-operator";
 /// Gets a token for the repository of an exchange.
 pub(super) async fn fetch(exchange: &mut Exchange<'_>, source: Bearer) -> Result<Session, Error> {
     let realm = realm(exchange, &source)?;
-    let scope = scope(source.scope.as_deref(), exchange.repository.path());
+    let scope = scope(source.scope.as_deref(), &exchange.path);
     let requested = Instant::now();
     let answer = exchange
         .send(&request(

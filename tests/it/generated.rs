@@ -20,10 +20,9 @@ fn references_are_what_the_code_says() {
 
 /// Compares a generated file with the committed one; `UPDATE_GOLDENS=1` writes it instead.
 #[track_caller]
-#[expect(clippy::disallowed_methods, reason = "tests may read the environment")]
 fn check(file: &GeneratedFile) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file.path);
-    if std::env::var("UPDATE_GOLDENS").is_ok_and(|value| value == "1") {
+    if is_updating() {
         std::fs::write(&path, &file.content).expect("the project's folder can be written");
         return;
     }
@@ -33,4 +32,10 @@ fn check(file: &GeneratedFile) {
         "{} is stale; run: make generate",
         file.path
     );
+}
+
+/// Whether expected output is to be written and not compared.
+#[expect(clippy::disallowed_methods, reason = "tests may read the environment")]
+pub(crate) fn is_updating() -> bool {
+    std::env::var("UPDATE_GOLDENS").is_ok_and(|value| value == "1")
 }

@@ -4,17 +4,21 @@
 //! listing is whole or an error.
 
 mod boundaries;
+mod configured;
 mod credentials;
 mod digests;
 mod distribution;
 mod faults;
 mod listing;
+mod pace;
 mod retries;
 mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use image_update_core::image::{Repository, Tag};
+use image_update_core::registries_conf::RegistriesConf;
 use image_update_operator::registry::error::Error;
 use image_update_operator::registry::{Access, Client, Credential, TagList};
 use image_update_testkit::faulty_registry::{ALWAYS, Auth, Fault, FaultyRegistry, TokenServer};
@@ -145,6 +149,17 @@ fn token_server() -> TokenServer {
 fn insecure() -> Access {
     Access {
         insecure: true,
+        ..Access::default()
+    }
+}
+
+/// The access to a registry that has an entry with these keys, and its own URL.
+fn configured(registry: &FaultyRegistry, keys: &str) -> Access {
+    let url = registry.base_url();
+    let file = format!("registries:\n- {{name: x, api_url: '{url}', {keys}}}\n");
+    let conf = RegistriesConf::parse(file.as_bytes()).expect("the row's entry is right");
+    Access {
+        configured: conf.registries.into_iter().next().map(Arc::new),
         ..Access::default()
     }
 }

@@ -35,7 +35,14 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ),
     (
         "cli",
-        &["config", "controller", "generate", "telemetry", "tls"],
+        &[
+            "config",
+            "controller",
+            "generate",
+            "registry",
+            "telemetry",
+            "tls",
+        ],
     ),
     ("main", &["cli"]),
 ];

@@ -11,6 +11,7 @@ pub mod latest;
 pub mod message;
 pub mod plan;
 pub mod policy;
+pub mod registries_conf;
 pub mod remote;
 pub mod schedule;
 pub mod target;

@@ -18,6 +18,7 @@ pub(in crate::controller) async fn access(
 ) -> Result<Access, Error> {
     let credential = credential(kube, namespace, spec, model).await?;
     let mut access = Access {
+        configured: None,
         credential,
         ca_pem: None,
         client_identity_pem: None,
