@@ -46,6 +46,12 @@ pub struct RunConfig {
     )]
     pub concurrency: u16,
 
+    /// A folder for what is known of images (when and for which platforms they were built), so
+    /// that a restart need not fetch it again; at most half a GiB. It is made if it is not there,
+    /// and holds nothing secret. Unset: it is kept in memory only.
+    #[arg(long, env = "IMAGE_UPDATE_CACHE_DIR", value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
+
     /// How long a write that is under way may still take after SIGTERM, in seconds, from 1 to
     /// 600.
     #[arg(

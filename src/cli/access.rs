@@ -90,6 +90,7 @@ impl AccessFlags {
             credential: self.credential(repository)?,
             ca_pem: ca_pem.transpose()?,
             client_identity_pem: None,
+            configured: None,
             insecure: self.insecure,
             timeout: self.timeout,
         })

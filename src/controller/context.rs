@@ -36,6 +36,8 @@ pub(super) struct Context {
     pub(super) kube: Client,
     /// Registries.
     pub(super) registry: registry::Client,
+    /// What is known of images.
+    pub(super) builds: registry::Builds,
     /// Git remotes.
     pub(super) remotes: Remotes,
     /// One permit for each policy that may be looked at at once. Waiting for others to join a push
@@ -77,7 +79,8 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Fresh caches around the given clients and stores.
+    /// Fresh caches around the given clients and stores. An error means that the folder of
+    /// [`RunConfig::cache_dir`] can't be used.
     pub(super) fn new(
         kube: Client,
         config: &RunConfig,
@@ -86,10 +89,12 @@ impl Context {
         policies: Store<GuardedPolicy>,
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
         stop: CancellationToken,
-    ) -> Arc<Self> {
+    ) -> std::io::Result<Arc<Self>> {
         let clock = Clock::system();
-        Arc::new(Self {
-            registry: registry::Client::new(),
+        let registry = registry::Client::new();
+        Ok(Arc::new(Self {
+            builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
+            registry,
             remotes: Remotes::new(stop),
             permits: Semaphore::new(usize::from(config.concurrency)),
             scans: Scans::new(clock),
@@ -108,7 +113,7 @@ impl Context {
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
             kube,
-        })
+        }))
     }
 
     /// Waits until fewer policies than permitted are looked at.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_update_core::argocd::{PlaceError, SourceError};
+use image_update_core::image::Repository;
 use image_update_core::remote::RepoPathError;
 
 use super::conditions::Health;
@@ -12,7 +13,7 @@ use crate::api::v1alpha1::Reason;
 use crate::api::validate::Problems;
 use crate::argocd;
 use crate::git::error as git;
-use crate::registry;
+use crate::registry::{self, MAX_QUESTION};
 use crate::write_back::git_credentials::CredentialsError;
 use crate::write_back::job;
 
@@ -96,6 +97,18 @@ pub(super) enum Error {
     /// the repository.
     #[error(transparent)]
     Registry(Arc<registry::Error>),
+
+    /// More tags pass the filters than builds are compared.
+    #[error(
+        "{repository}: newestBuild would have to look at {count} images, at most {MAX_QUESTION}; \
+         narrow tags.allow"
+    )]
+    TooManyBuilds {
+        /// The repository.
+        repository: Repository,
+        /// How many tags pass.
+        count: usize,
+    },
 
     /// The remote could not be read or written, or the commit not be made; the error names it.
     #[error(transparent)]
@@ -236,6 +249,7 @@ impl Error {
             | Self::InvalidAuthor(_)
             | Self::HostNotAllowed { .. }
             | Self::AccessDenied { .. }
+            | Self::TooManyBuilds { .. }
             | Self::Conflict { .. } => Disposition::Stall,
             Self::WatchNotFound { .. }
             | Self::WatchNotReady { .. }
@@ -260,9 +274,10 @@ impl Error {
     /// The reason of conditions, events and metrics.
     pub(super) fn reason(&self) -> Reason {
         match self {
-            Self::InvalidSpec(_) | Self::InvalidAuthor(_) | Self::TargetPath { .. } => {
-                Reason::InvalidSpec
-            }
+            Self::InvalidSpec(_)
+            | Self::InvalidAuthor(_)
+            | Self::TargetPath { .. }
+            | Self::TooManyBuilds { .. } => Reason::InvalidSpec,
             Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
             Self::ObjectNotFound { .. } => Reason::SecretNotFound,
             Self::InvalidSecret { .. } => Reason::InvalidSecret,

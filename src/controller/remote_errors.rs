@@ -53,7 +53,8 @@ pub(super) fn registry_reason(error: &registry::Error) -> Reason {
         | E::RepeatedPage { .. }
         | E::BodyTooLarge { .. }
         | E::InvalidBody { .. }
-        | E::DigestMismatch { .. } => Reason::RegistryInvalidResponse,
+        | E::DigestMismatch { .. }
+        | E::ContentMismatch { .. } => Reason::RegistryInvalidResponse,
     }
 }
 
@@ -96,7 +97,8 @@ pub(super) fn registry_disposition(error: &registry::Error) -> Disposition {
         | E::RepeatedPage { .. }
         | E::BodyTooLarge { .. }
         | E::InvalidBody { .. }
-        | E::DigestMismatch { .. } => Disposition::Retry,
+        | E::DigestMismatch { .. }
+        | E::ContentMismatch { .. } => Disposition::Retry,
     }
 }
 

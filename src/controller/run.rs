@@ -48,7 +48,8 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
         policies.clone(),
         trigger,
         stop.clone(),
-    );
+    )
+    .context("the folder of --cache-dir can't be used")?;
 
     let forget = Arc::clone(&context);
     let known = context.watches_are_known.clone();

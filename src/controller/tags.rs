@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use image_update_core::image::{Candidate, Repository, Tag};
+use image_update_core::image::{Candidate, Repository, Sightings, Tag};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -20,6 +20,8 @@ pub(super) struct WatchedTags {
     pub(super) candidates: Arc<[Candidate]>,
     /// Digest of the sorted list.
     pub(super) revision: String,
+    /// When they were first seen.
+    pub(super) sightings: Arc<Sightings>,
 }
 
 impl WatchedTags {
@@ -27,6 +29,7 @@ impl WatchedTags {
     pub(super) fn new(
         repository: Repository,
         list: &TagList,
+        sightings: Arc<Sightings>,
         excludes: impl Fn(&Tag) -> bool,
     ) -> Self {
         let kept = list.tags.iter().filter(|tag| !excludes(tag));
@@ -34,6 +37,7 @@ impl WatchedTags {
             repository,
             candidates: kept.cloned().map(Candidate::new).collect(),
             revision: list.revision.to_string(),
+            sightings,
         }
     }
 }
@@ -76,14 +80,39 @@ pub(super) struct Scan {
     pub(super) outcome: Result<Arc<TagList>, Arc<registry::Error>>,
     /// Whether this call did the scan, rather than share one.
     pub(super) own: bool,
+    /// When tags were first seen; those of the last good list after a failure.
+    pub(super) sightings: Arc<Sightings>,
 }
 
 /// One endpoint, repository and credential: what may share a scan. Tag lists and credentials of
 /// different credentials never mix.
 type ScanKey = (Repository, AccessKey);
 
-/// The last scan of a key; `None` until the first one ends.
-type Slot = Arc<AsyncMutex<Option<Scan>>>;
+/// The last scan of a key. Locked while one is under way.
+type Slot = Arc<AsyncMutex<Last>>;
+
+/// What is kept of scans.
+#[derive(Default)]
+struct Last {
+    /// The last scan; `None` until the first one ends.
+    scan: Option<Scan>,
+    /// The last list that was whole.
+    list: Option<Arc<TagList>>,
+}
+
+impl Last {
+    /// When tags were first seen, after a scan that ended at `now`.
+    fn sightings(&self, list: Option<&TagList>, now: Timestamp) -> Arc<Sightings> {
+        match (&self.scan, &self.list, list) {
+            (Some(scan), Some(before), Some(list)) if before.revision != list.revision => {
+                Arc::new(scan.sightings.after(&before.tags, &list.tags, now))
+            }
+            (Some(scan), Some(_), Some(_) | None) => Arc::clone(&scan.sightings),
+            // Looking begins with the first list.
+            (None, _, _) | (Some(_), None, _) => Arc::new(Sightings::new(now)),
+        }
+    }
+}
 
 /// Scans, shared by all that ask for the same repository with the same credential.
 pub(super) struct Scans {
@@ -118,8 +147,8 @@ impl Scans {
     ) -> Scan {
         let asked = self.clock.now();
         let slot = self.slot((repository.clone(), access.key()));
-        let mut last = slot.lock().await;
-        if let Some(scan) = last.as_ref() {
+        let mut kept = slot.lock().await;
+        if let Some(scan) = kept.scan.as_ref() {
             let fresh =
                 scan.outcome.is_ok() && asked.duration_since(scan.time).unsigned_abs() < max_age;
             if fresh || scan.time >= asked {
@@ -130,12 +159,19 @@ impl Scans {
             }
         }
         let outcome = client.list_tags(repository, access).await;
+        let outcome = outcome.map(Arc::new).map_err(Arc::new);
+        let time = self.clock.now();
+        let list = outcome.as_ref().ok();
         let scan = Scan {
-            time: self.clock.now(),
-            outcome: outcome.map(Arc::new).map_err(Arc::new),
+            time,
+            sightings: kept.sightings(list.map(AsRef::as_ref), time),
             own: true,
+            outcome: outcome.clone(),
         };
-        *last = Some(scan.clone());
+        kept.scan = Some(scan.clone());
+        if let Ok(list) = outcome {
+            kept.list = Some(list);
+        }
         scan
     }
 
@@ -154,6 +190,7 @@ fn is_kept(slot: &Slot, now: Timestamp) -> bool {
         // Somebody is scanning.
         Err(_) => true,
         Ok(last) => last
+            .scan
             .as_ref()
             .is_some_and(|scan| now.duration_since(scan.time).unsigned_abs() < LONGEST_KEPT),
     }

@@ -176,6 +176,16 @@ fn guide(reason: Reason) -> Guide {
             LOOKS,
             "Loosen the filters or the constraint; the message says what most tags failed.",
         ),
+        Reason::TooYoung => (
+            Policy,
+            "looks again when the tag is old enough",
+            "Wait, or pin the tag. It stands beside a true `Ready`: waiting is what was asked for.",
+        ),
+        Reason::PlatformMissing => (
+            Policy,
+            LOOKS,
+            "Build the image for the platform that the message names, or take it from `platforms`.",
+        ),
         Reason::DowngradeRefused => (
             Policy,
             LOOKS,

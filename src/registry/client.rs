@@ -68,7 +68,8 @@ impl Client {
         resolved.inspect_err(|_| exchange.reconsider_tls())
     }
 
-    /// The requests for one repository, when it is their turn.
+    /// The requests for one repository, when it is their turn; for questions that are not asked
+    /// here, too.
     pub(super) async fn exchange<'a>(
         &'a self,
         repository: &'a Repository,

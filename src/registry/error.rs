@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use image_update_core::image::{Digest, Excerpt, Repository, Tag};
-use image_update_core::wire::{challenge, link_header};
+use image_update_core::wire::{challenge, link_header, manifest};
 
 use super::remark::Remark;
 
@@ -282,6 +282,16 @@ pub enum Error {
         /// The digest of the body.
         computed: Digest,
     },
+    /// The registry sent something else than the content that was asked for by its digest.
+    #[error("{repository}: the registry sent content with digest {computed} for {asked}")]
+    ContentMismatch {
+        /// The repository that was asked for.
+        repository: Repository,
+        /// The digest that was asked for.
+        asked: Digest,
+        /// The digest of the body.
+        computed: Digest,
+    },
 }
 
 impl Error {
@@ -331,6 +341,9 @@ pub enum BodyError {
     /// It says nothing about its content type, and has to.
     #[error("it has no content type")]
     NoContentType,
+    /// It is no manifest, perhaps cut off.
+    #[error(transparent)]
+    Document(manifest::Error),
     /// It is not the JSON it should be, perhaps cut off.
     #[error("its JSON cannot be read at line {line}, column {column}")]
     Json {

@@ -37,7 +37,7 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 
 /// The digest of what a tag names.
 pub(super) async fn resolve(exchange: &mut Exchange<'_>, tag: &Tag) -> Result<Digest, Error> {
-    let head = ask(exchange, Method::HEAD, tag).await?;
+    let head = ask(exchange, Method::HEAD, tag.as_str()).await?;
     if head.status.is_success()
         && is_manifest(&head)
         && let Some(digest) = named_digest(&head)
@@ -45,7 +45,7 @@ pub(super) async fn resolve(exchange: &mut Exchange<'_>, tag: &Tag) -> Result<Di
         return Ok(digest);
     }
     // No digest, no HEAD at this registry, or an error whose reason only a body can tell.
-    let answer = ask(exchange, Method::GET, tag).await?;
+    let answer = ask(exchange, Method::GET, tag.as_str()).await?;
     if !answer.status.is_success() {
         return Err(refusal(exchange, &answer, tag));
     }
@@ -72,14 +72,20 @@ pub(super) async fn resolve(exchange: &mut Exchange<'_>, tag: &Tag) -> Result<Di
     })
 }
 
-async fn ask(exchange: &mut Exchange<'_>, method: Method, tag: &Tag) -> Result<Answer, Error> {
-    let url = exchange.url(&format!("manifests/{tag}"));
+/// Asks for the manifest that a tag or a digest names.
+pub(super) async fn ask(
+    exchange: &mut Exchange<'_>,
+    method: Method,
+    reference: &str,
+) -> Result<Answer, Error> {
+    let url = exchange.url(&format!("manifests/{reference}"));
     exchange
         .ask(Request::new(method, url, ACCEPT, MAX_MANIFEST_BYTES))
         .await
 }
 
-fn is_manifest(answer: &Answer) -> bool {
+/// Whether an answer says that it is one of [`ACCEPTED`].
+pub(super) fn is_manifest(answer: &Answer) -> bool {
     answer
         .media_type()
         .is_some_and(|media_type| ACCEPTED.contains(&media_type.as_str()))
@@ -87,7 +93,7 @@ fn is_manifest(answer: &Answer) -> bool {
 
 /// The digest a registry names for its answer. One that cannot be read counts as none: it is
 /// then computed.
-fn named_digest(answer: &Answer) -> Option<Digest> {
+pub(super) fn named_digest(answer: &Answer) -> Option<Digest> {
     answer
         .headers
         .get("docker-content-digest")?
@@ -97,7 +103,8 @@ fn named_digest(answer: &Answer) -> Option<Digest> {
         .ok()
 }
 
-fn refusal(exchange: &Exchange<'_>, answer: &Answer, tag: &Tag) -> Error {
+/// Why there is no manifest of a tag.
+pub(super) fn refusal(exchange: &Exchange<'_>, answer: &Answer, tag: &Tag) -> Error {
     if answer.status != StatusCode::NOT_FOUND {
         return exchange.refusal(answer);
     }

@@ -1,4 +1,5 @@
-//! Asks registries which tags a repository has and which manifest a tag names.
+//! Asks registries which tags a repository has, which manifest a tag names and what it was built
+//! for.
 //!
 //! Reads only: it never pushes, and it decides nothing about the tags it finds.
 //!
@@ -24,8 +25,12 @@ pub mod remark;
 
 mod answer;
 mod authorization;
+mod build_cache;
+mod build_folder;
+mod builds;
 mod client;
 mod digest;
+mod document;
 mod endpoint;
 mod exchange;
 mod manifest;
@@ -39,6 +44,7 @@ mod token;
 mod transport;
 
 pub use access::{Access, AccessKey};
+pub use builds::{Builds, MAX_QUESTION, Question};
 pub use client::Client;
 pub use credentials::Credential;
 pub use error::Error;

@@ -4,6 +4,7 @@
 //! listing is whole or an error.
 
 mod boundaries;
+mod builds;
 mod configured;
 mod credentials;
 mod digests;

@@ -3,9 +3,18 @@
 //! The tags are made up by a rule that gives each strategy something to do: versions, build
 //! numbers, dates, and junk.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use divan::{Bencher, black_box};
-use image_update_core::image::Candidate;
-use image_update_core::policy::{Extract, Filter, Policy, Strategy, StrategyName, ranked, select};
+use image_update_core::image::{Build, Candidate, Image, Sightings, Tag};
+use image_update_core::plan::{
+    DigestRule, Digests, Files, Format, ImageInput, Known, Target, decide,
+};
+use image_update_core::policy::{
+    Extract, Filter, Look, Policy, Strategy, StrategyName, ranked, select,
+};
+use image_update_core::remote::RepoPath;
 use jiff::Timestamp;
 
 const SIZES: [usize; 2] = [1_000, 50_000];
@@ -73,6 +82,79 @@ fn semver_ranked(bencher: Bencher<'_, '_>, size: usize) {
     let policy = policy(StrategyName::Semver, None);
     let candidates = candidates(size);
     bencher.bench(|| ranked(black_box(&policy), None, black_box(&candidates)).next());
+}
+
+/// The whole decision where every image is known: newest build orders all of them.
+#[divan::bench(args = SIZES)]
+fn newest_build_of_known_images(bencher: Bencher<'_, '_>, size: usize) {
+    let policy = policy(StrategyName::NewestBuild, None);
+    bench_plan(bencher, size, &policy);
+}
+
+/// The best ten images are too young: the selection goes down to the next one.
+#[divan::bench(args = SIZES)]
+fn semver_with_a_minimum_age(bencher: Bencher<'_, '_>, size: usize) {
+    let mut policy = policy(StrategyName::Semver, None);
+    policy.checks.minimum_age = Duration::from_hours(1);
+    bench_plan(bencher, size, &policy);
+}
+
+fn bench_plan(bencher: Bencher<'_, '_>, size: usize, policy: &Policy) {
+    let dated = candidates(size);
+    let now = Timestamp::from_second(1_700_065_537).expect("this is in 2023");
+    let mut looks: BTreeMap<Tag, Look> = dated
+        .iter()
+        .map(|candidate| (candidate.tag.clone(), look(candidate.created)))
+        .collect();
+    for young in ranked(policy, None, &dated).take(10) {
+        looks.insert(young.tag.clone(), look(Some(now)));
+    }
+    let candidates: Vec<Candidate> = dated
+        .into_iter()
+        .map(|candidate| Candidate::new(candidate.tag))
+        .collect();
+    let repository = "registry.example/app".parse().expect("it is a repository");
+    let sightings = Sightings::new(now);
+    let image = ImageInput {
+        alias: "app",
+        repository: &repository,
+        kustomize_name: None,
+        helm: None,
+        plugin: None,
+        only_live: false,
+        policy,
+        digest: DigestRule::Never,
+        candidates: &candidates,
+        settled: None,
+        known: Known {
+            looks: &looks,
+            sightings: &sightings,
+            now,
+        },
+    };
+    let path: RepoPath = "kustomization.yaml".parse().expect("it is a path");
+    let target = Target {
+        application: None,
+        path: path.to_string(),
+        files: vec![path.clone()],
+        format: Format::Kustomization,
+    };
+    let files = Files::from([(path, Some(&b"images: []\n"[..]))]);
+    let (images, targets) = ([image], [target]);
+    let once = || decide(black_box(&images), &targets, &files, &Digests::new());
+    assert_eq!(once().changes().count(), 1, "the bench decides something");
+    bencher.bench(once);
+}
+
+fn look(created: Option<Timestamp>) -> Look {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    Look::Found(Image {
+        digest: digest.parse().expect("this is a digest"),
+        builds: vec![Build {
+            platform: "linux/amd64".parse().ok(),
+            created,
+        }],
+    })
 }
 
 fn bench(bencher: Bencher<'_, '_>, size: usize, policy: &Policy) {

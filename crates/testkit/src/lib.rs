@@ -4,6 +4,7 @@ pub mod apiserver;
 pub mod faulty_registry;
 pub mod git_server;
 pub mod process;
+pub mod recorder;
 pub mod registry;
 pub mod stack;
 pub mod tls;

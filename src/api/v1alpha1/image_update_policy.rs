@@ -125,6 +125,25 @@ pub struct ImageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<TagRules>,
 
+    /// Only images for all of these platforms, each `os/architecture` or
+    /// `os/architecture/variant`; without a variant any will do. The image of the best tag is looked
+    /// at, then that of the next one if it is refused. Default: none is asked for. Example:
+    /// `[linux/amd64, linux/arm64]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 98)))]
+    #[x_kube(validation = Rule::new("self.all(platform, platform.matches('^[a-z0-9._-]{1,32}/[a-z0-9._-]{1,32}(/[a-z0-9._-]{1,32})?$'))").message("a platform is os/architecture or os/architecture/variant, such as linux/amd64 or linux/arm/v7"))]
+    pub platforms: Vec<String>,
+
+    /// How old an image must be before its tag is written, by the time in its config. One that
+    /// gives no time, or a constant as reproducible builds do, is as old as the first sighting of
+    /// its tag: `status.firstSeen` of the ImageWatch; without a watch it is not kept over restarts
+    /// of the operator. Until then the next best tag that is old enough is written. A `pin` does not
+    /// wait. Default: unset, no wait. Example: `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    #[x_kube(validation = Rule::new("duration(self) <= duration('8760h')").message("minimumAge is at most 8760h, a year"))]
+    pub minimum_age: Option<String>,
+
     /// Whether the digest is written beside the tag. Default `Never`.
     #[serde(default)]
     pub digest_policy: DigestPolicy,
@@ -178,12 +197,17 @@ pub struct WatchReference {
 
 /// How tags are ordered: exactly one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("[has(self.semver), has(self.alphabetical), has(self.numerical), has(self.digest)].filter(set, set).size() == 1").message("set exactly one strategy: semver, alphabetical, numerical or digest"))]
+#[x_kube(validation = Rule::new("[has(self.semver), has(self.newestBuild), has(self.alphabetical), has(self.numerical), has(self.digest)].filter(set, set).size() == 1").message("set exactly one strategy: semver, newestBuild, alphabetical, numerical or digest"))]
 #[serde(rename_all = "camelCase")]
 pub struct StrategySpec {
     /// The highest version that satisfies a constraint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semver: Option<SemverStrategy>,
+
+    /// The latest build, by the time in the image's config. The first look costs a few requests
+    /// for each tag that passes `tags`, at most 5,000 of them; later ones only for new tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_build: Option<NewestBuildStrategy>,
 
     /// The last tag in byte order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,6 +232,12 @@ pub struct SemverStrategy {
     #[schemars(length(min = 1, max = 512))]
     pub constraint: String,
 }
+
+/// The latest build, by the time in the image's config; of several platforms, the latest of those
+/// that are asked for. Images that give no time, or a constant as reproducible builds do, are
+/// passed over. A tag that is moved is noticed within six hours.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub struct NewestBuildStrategy {}
 
 /// Byte order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]

@@ -18,8 +18,8 @@ pub use applications::{ApplicationSelector, LabelSelector, SourceReference};
 pub use common::{LocalObjectReference, NamespaceSelector, SecretKeyReference};
 pub use image_update_policy::{
     AlphabeticalStrategy, DigestPolicy, DigestStrategy, HelmImage, ImageSpec, ImageUpdatePolicy,
-    ImageUpdatePolicySpec, KustomizeImage, NumericalStrategy, PluginImage, SemverStrategy,
-    SortOrder, StrategySpec, TagExtract, TagRules, WatchReference,
+    ImageUpdatePolicySpec, KustomizeImage, NewestBuildStrategy, NumericalStrategy, PluginImage,
+    SemverStrategy, SortOrder, StrategySpec, TagExtract, TagRules, WatchReference,
 };
 pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
 pub use reason::Reason;

@@ -56,6 +56,11 @@ pub enum Reason {
     RegistryInvalidResponse,
     /// No tag passes the policy's filters and strategy.
     NoCandidate,
+    /// A better tag is not yet as old as the policy's `minimumAge` asks.
+    TooYoung,
+    /// The best tag has no image for one of the policy's `platforms`, and neither has any other
+    /// that may be written.
+    PlatformMissing,
     /// The best tag is older than the current one.
     DowngradeRefused,
     /// The git remote refused the credential (401, or the SSH key).
@@ -131,6 +136,8 @@ impl Reason {
             Self::RegistryCertificateInvalid => "RegistryCertificateInvalid",
             Self::RegistryInvalidResponse => "RegistryInvalidResponse",
             Self::NoCandidate => "NoCandidate",
+            Self::TooYoung => "TooYoung",
+            Self::PlatformMissing => "PlatformMissing",
             Self::DowngradeRefused => "DowngradeRefused",
             Self::GitUnauthorized => "GitUnauthorized",
             Self::GitForbidden => "GitForbidden",

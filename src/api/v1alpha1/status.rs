@@ -32,7 +32,8 @@ pub struct ImageWatchStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latest_tags: Vec<String>,
 
-    /// When each of the newest tags was first seen by the operator.
+    /// When tags were first seen by the operator: the ten newest, and the 64 that appeared last
+    /// since it looks. `minimumAge` counts from it where an image does not say when it was built.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub first_seen: BTreeMap<String, Time>,
 
@@ -137,6 +138,9 @@ pub struct ImageStatus {
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
+    /// When a better tag may be written that `minimumAge` holds back; the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Time>,
     /// What stood in all targets when the image was up to date last. If it is taken back in git,
     /// it is not written again until there is a newer tag, the spec changes or the annotation
     /// `image-update.dev/release` gets a new value.

@@ -1,8 +1,13 @@
 //! The images of a policy: where tags come from, how one is chosen, how it stands in files.
 
-use image_update_core::image::{Repository, Tag};
+use std::time::Duration;
+
+use image_update_core::duration;
+use image_update_core::image::{Platform, Repository, Tag};
 use image_update_core::plan::{DigestRule, PluginVariables};
-use image_update_core::policy::{Extract, Filter, Order, Pattern, Policy, Regexp, Strategy};
+use image_update_core::policy::{
+    Checks, Extract, Filter, Order, Pattern, Policy, Regexp, Strategy,
+};
 use image_update_core::target::helm_values::ImageKeys;
 use image_update_core::version::Constraint;
 use image_update_core::yaml::KeyPath;
@@ -10,7 +15,8 @@ use image_update_core::yaml::KeyPath;
 use super::problems::Collector;
 use super::{ImageModel, ImageSource};
 use crate::api::v1alpha1::{
-    DigestPolicy, HelmImage, ImageSpec, PluginImage, SortOrder, StrategySpec, TagRules,
+    DigestPolicy, HelmImage, ImageSpec, NewestBuildStrategy, PluginImage, SortOrder, StrategySpec,
+    TagRules,
 };
 
 /// Reads an image; what is wrong goes into `found`.
@@ -41,6 +47,15 @@ pub(super) fn read_image(
         Some(_) | None => None,
     };
     let skip = found.each(&format!("{field}.skip"), &spec.skip, str::parse::<Tag>);
+    let platforms = found.each(
+        &format!("{field}.platforms"),
+        &spec.platforms,
+        str::parse::<Platform>,
+    );
+    let minimum_age = match &spec.minimum_age {
+        Some(age) => found.parse(&format!("{field}.minimumAge"), age, duration::parse)?,
+        None => Duration::ZERO,
+    };
     let helm = match &spec.helm {
         Some(helm) => Some(read_helm(found, &format!("{field}.helm"), helm)?),
         None => None,
@@ -66,6 +81,10 @@ pub(super) fn read_image(
             pin,
             skip: skip.into_iter().collect(),
             allow_downgrade: spec.allow_downgrade,
+            checks: Checks {
+                platforms,
+                minimum_age,
+            },
             ..Policy::new(strategy)
         },
         digest,
@@ -122,22 +141,26 @@ fn read_strategy(found: &mut Collector, field: &str, spec: &StrategySpec) -> Opt
     };
     match (
         &spec.semver,
+        &spec.newest_build,
         &spec.alphabetical,
         &spec.numerical,
         &spec.digest,
     ) {
-        (Some(semver), None, None, None) => found
+        (Some(semver), None, None, None, None) => found
             .parse(
                 &format!("{field}.semver.constraint"),
                 &semver.constraint,
                 str::parse::<Constraint>,
             )
             .map(Strategy::Semver),
-        (None, Some(alphabetical), None, None) => {
+        (None, Some(NewestBuildStrategy {}), None, None, None) => Some(Strategy::NewestBuild),
+        (None, None, Some(alphabetical), None, None) => {
             Some(Strategy::Alphabetical(order(alphabetical.order)))
         }
-        (None, None, Some(numerical), None) => Some(Strategy::Numerical(order(numerical.order))),
-        (None, None, None, Some(digest)) => found
+        (None, None, None, Some(numerical), None) => {
+            Some(Strategy::Numerical(order(numerical.order)))
+        }
+        (None, None, None, None, Some(digest)) => found
             .parse(
                 &format!("{field}.digest.tag"),
                 &digest.tag,
@@ -147,7 +170,7 @@ fn read_strategy(found: &mut Collector, field: &str, spec: &StrategySpec) -> Opt
         _ => {
             found.add(
                 field,
-                "set exactly one strategy: semver, alphabetical, numerical or digest",
+                "set exactly one strategy: semver, newestBuild, alphabetical, numerical or digest",
             );
             None
         }

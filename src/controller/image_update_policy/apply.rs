@@ -1,16 +1,17 @@
 //! Decides against what stands at each destination, and writes what differs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
-use image_update_core::image::{Digest, Tag};
-use image_update_core::plan::{self, Files, ImageInput, Plan, Target};
+use image_update_core::plan::{self, Files, ImageInput, Known, Plan, Target};
 use image_update_core::remote::BranchName;
 use image_update_core::template::{ImageChange, target_key};
+use jiff::Timestamp;
+use tokio::sync::Mutex as AsyncMutex;
 
 use super::destinations::{Destination, GitDestination, overrides_path};
-use super::gather::{Gathered, Known};
+use super::gather::Gathered;
+use super::lookups::{Lookups, Wanted};
 use super::settled::Settled;
 use super::{Write, Written};
 use crate::api::v1alpha1::ImageUpdatePolicy;
@@ -26,9 +27,6 @@ use crate::write_back::job::{CommitStyle, Decided, Job, Outcome};
 /// How many destinations of one policy are written at once.
 const AT_ONCE: usize = 8;
 
-/// Digests that are known, by alias and tag.
-type Digests = BTreeMap<(String, Tag), Digest>;
-
 /// What goes for every destination of a policy.
 pub(super) struct Task<'a> {
     pub(super) policy: &'a ImageUpdatePolicy,
@@ -37,6 +35,8 @@ pub(super) struct Task<'a> {
     pub(super) settled: Settled,
     /// How git is asked and commits look; `None` where nothing is committed.
     pub(super) git: Option<(RemoteOptions, CommitStyle)>,
+    /// What has been looked up for any destination.
+    pub(super) lookups: AsyncMutex<Lookups>,
     pub(super) context: &'a Context,
 }
 
@@ -46,9 +46,8 @@ struct Inputs {
     images: Arc<Vec<Gathered>>,
     targets: Vec<Target>,
     settled: Settled,
-    digests: Digests,
-    /// Images whose digest can't be had: nothing is decided about them.
-    left_out: BTreeSet<String>,
+    lookups: Lookups,
+    now: Timestamp,
 }
 
 /// Decides and writes every destination, each for itself.
@@ -61,18 +60,18 @@ pub(super) async fn apply(task: &Task<'_>, destinations: Vec<Destination>) -> Ve
 }
 
 impl Task<'_> {
-    /// Digests are looked up once the files tell which tags need one.
+    /// Digests and images are looked up once the files tell which are needed.
     async fn write(&self, destination: Destination) -> Write {
-        let mut digests = Digests::new();
-        let mut failed: Vec<(String, Error)> = Vec::new();
         loop {
+            let lookups = self.lookups.lock().await.clone();
+            let round = lookups.round();
             let inputs = Inputs {
                 model: Arc::clone(&self.model),
                 images: Arc::clone(&self.images),
                 targets: destination.targets().to_vec(),
                 settled: self.settled.clone(),
-                digests: digests.clone(),
-                left_out: failed.iter().map(|(alias, _)| alias.clone()).collect(),
+                lookups,
+                now: self.context.clock.now(),
             };
             let (plan, written) = match &destination {
                 Destination::Git(git) => self.write_git(git, inputs).await,
@@ -80,16 +79,15 @@ impl Task<'_> {
                     self.write_application(known, *index, &inputs).await
                 }
             };
-            let wanted = plan.as_ref().map(|plan| plan.missing_digests.clone());
-            let wanted = wanted.unwrap_or_default();
-            if written.is_ok() && self.resolve(&wanted, &mut digests, &mut failed).await {
+            let wanted = plan.as_ref().map(Wanted::of).unwrap_or_default();
+            if written.is_ok() && !wanted.is_empty() {
+                self.learn(&wanted, round).await;
                 continue;
             }
             return Write {
                 applications: destination.applications(),
                 remote: destination.into_remote(),
                 plan,
-                digest_errors: failed,
                 written,
             };
         }
@@ -145,7 +143,7 @@ impl Task<'_> {
         let nothing = || Ok(Written::Nothing { branch: None });
         let overrides = application.overrides.get(index);
         let plan = inputs.decide_overrides(overrides.map_or(b"{}", Vec::as_slice));
-        if plan.files.is_empty() || !plan.missing_digests.is_empty() || self.model.dry_run {
+        if plan.files.is_empty() || !Wanted::of(&plan).is_empty() || self.model.dry_run {
             return (Some(plan), nothing());
         }
         let mut last_plan = None;
@@ -153,7 +151,7 @@ impl Task<'_> {
         let edit = |overrides: &[u8]| {
             let mut plan = inputs.decide_overrides(overrides);
             let edited = plan.files.get(&overrides_path()).cloned();
-            let is_decided = plan.missing_digests.is_empty();
+            let is_decided = Wanted::of(&plan).is_empty();
             if !is_decided {
                 plan.files.clear();
             }
@@ -171,40 +169,15 @@ impl Task<'_> {
         (last_plan.or(Some(plan)), written)
     }
 
-    /// Looks up the digests that a plan waits for, and notes which can't be had. Returns whether
-    /// anything was learnt.
-    async fn resolve(
-        &self,
-        wanted: &BTreeSet<(String, Tag)>,
-        digests: &mut Digests,
-        failed: &mut Vec<(String, Error)>,
-    ) -> bool {
-        if wanted.is_empty() {
-            return false;
+    /// Asks for what a plan waits for. If another destination has asked since `round`, that may be
+    /// known by now, and the plan is made again first.
+    async fn learn(&self, wanted: &Wanted, round: u32) {
+        let mut lookups = self.lookups.lock().await;
+        if lookups.round() == round {
+            let _permit = self.context.permit().await;
+            let (model, images) = (&self.model, &self.images);
+            lookups.learn(wanted, model, images, self.context).await;
         }
-        let _permit = self.context.permit().await;
-        let mut learnt = false;
-        for image in self.images.iter() {
-            let Ok(known) = &image.tags else { continue };
-            for (alias, tag) in wanted.iter().filter(|(alias, _)| *alias == image.alias) {
-                learnt = true;
-                match self.resolve_one(known, tag).await {
-                    Ok(digest) => drop(digests.insert((alias.clone(), tag.clone()), digest)),
-                    Err(error) => failed.push((alias.clone(), error)),
-                }
-            }
-        }
-        learnt
-    }
-
-    async fn resolve_one(&self, known: &Known, tag: &Tag) -> Result<Digest, Error> {
-        let access = known.access(self.context).await?;
-        let resolved = self
-            .context
-            .registry
-            .resolve_digest(&known.tags.repository, tag, &access)
-            .await;
-        resolved.map_err(|source| Error::Registry(Arc::new(source)))
     }
 }
 
@@ -241,7 +214,8 @@ fn job(
 
 impl Inputs {
     fn decide(&self, files: &Files<'_>, branch: Option<&BranchName>) -> Plan {
-        plan::decide(&self.images(branch), &self.targets, files, &self.digests)
+        let images = self.images(branch);
+        plan::decide(&images, &self.targets, files, &self.lookups.digests)
     }
 
     fn decide_overrides(&self, overrides: &[u8]) -> Plan {
@@ -249,7 +223,7 @@ impl Inputs {
         self.decide(&files, None)
     }
 
-    /// The images that have tags, without those whose digest can't be had.
+    /// The images that have tags, without those of which something can't be had.
     fn images(&self, branch: Option<&BranchName>) -> Vec<ImageInput<'_>> {
         // What one Application has says nothing about another that is selected later.
         let branch = branch.filter(|_| self.model.applications.is_empty());
@@ -257,7 +231,7 @@ impl Inputs {
             .images
             .iter()
             .zip(self.images.iter())
-            .filter(|(image, _)| !self.left_out.contains(&image.alias))
+            .filter(|(image, _)| !self.lookups.has_failed(&image.alias))
             .filter_map(|(image, gathered)| {
                 let tags = &gathered.tags.as_ref().ok()?.tags;
                 Some(ImageInput {
@@ -271,6 +245,11 @@ impl Inputs {
                     digest: image.digest,
                     candidates: &tags.candidates,
                     settled: branch.and_then(|branch| self.settled.on(branch, &image.alias)),
+                    known: Known {
+                        looks: self.lookups.looks(&image.alias),
+                        sightings: &tags.sightings,
+                        now: self.now,
+                    },
                 })
             })
             .collect()
@@ -278,7 +257,7 @@ impl Inputs {
 
     /// What follows from a plan; nothing for a dry run.
     fn decided(&self, plan: &Plan) -> Decided {
-        if !plan.missing_digests.is_empty() {
+        if !Wanted::of(plan).is_empty() {
             return Decided::Undecided;
         }
         if self.model.dry_run || plan.files.is_empty() {

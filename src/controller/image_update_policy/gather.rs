@@ -98,7 +98,7 @@ async fn inline(repository: &Repository, context: &Context) -> Result<Known, Err
         .await;
     match scan.outcome {
         Ok(list) => Ok(Known {
-            tags: WatchedTags::new(repository.clone(), &list, |_| false),
+            tags: WatchedTags::new(repository.clone(), &list, scan.sightings, |_| false),
             watch: None,
         }),
         Err(source) => Err(Error::Registry(source)),

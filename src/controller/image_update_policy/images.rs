@@ -1,7 +1,8 @@
 //! The state of each image of a policy, from what was decided about it. Pure.
 
-use image_update_core::plan::{Placement, State, TargetProblem};
-use image_update_core::policy;
+use image_update_core::plan::{Placement, State, TargetProblem, Withheld};
+use image_update_core::policy::{self, Refusal};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Attempt, Write, Written};
 use crate::api::v1alpha1::{ImageState, ImageStatus, Reason};
@@ -16,9 +17,17 @@ pub(super) fn statuses(attempt: &Attempt) -> Vec<ImageStatus> {
     attempt
         .images
         .iter()
-        .map(|image| match &image.tags {
-            Err(error) => failed(&image.alias, error),
-            Ok(_) => placed(&image.alias, attempt),
+        .map(|image| {
+            let failure = image.tags.as_ref().err().or_else(|| {
+                let mut errors = attempt.lookup_errors.iter();
+                errors
+                    .find(|(alias, _)| *alias == image.alias)
+                    .map(|(_, error)| error.as_ref())
+            });
+            match failure {
+                Some(error) => failed(&image.alias, error),
+                None => placed(&image.alias, attempt),
+            }
         })
         .map(|status| ImageStatus {
             message: cut(&status.message),
@@ -36,6 +45,7 @@ fn failed(alias: &str, error: &Error) -> ImageStatus {
         state: ImageState::Failed,
         reason: error.reason(),
         message: error.chain(),
+        held_until: None,
         settled: None,
     }
 }
@@ -46,9 +56,15 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
         .writes
         .iter()
         .flat_map(|write| of_write(alias, write, attempt.model.dry_run));
-    let worst = states.map(|(_, status)| status);
+    let mut states: Vec<ImageStatus> = states.map(|(_, status)| status).collect();
+    let until = states.iter_mut().filter_map(|it| it.held_until.take());
+    let until = until.min_by_key(|until| until.0);
+    let worst = states.into_iter().max_by_key(|it| severity(it.state));
     worst
-        .max_by_key(|status| severity(status.state))
+        .map(|status| ImageStatus {
+            held_until: until,
+            ..status
+        })
         .unwrap_or_else(|| ImageStatus {
             alias: alias.to_owned(),
             selected: None,
@@ -57,6 +73,7 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
             state: ImageState::Pending,
             reason: Reason::Progressing,
             message: "not looked at yet".to_owned(),
+            held_until: None,
             settled: None,
         })
 }
@@ -67,10 +84,6 @@ pub(super) fn of_write(
     write: &Write,
     dry_run: bool,
 ) -> Vec<(Option<String>, ImageStatus)> {
-    let unresolved = write.digest_errors.iter().find(|(of, _)| of == alias);
-    if let Some((_, error)) = unresolved {
-        return vec![(None, failed(alias, error))];
-    }
     match (&write.plan, &write.written) {
         (None, Err(error)) => vec![(None, failed(alias, error))],
         (None, Ok(_)) => Vec::new(),
@@ -109,22 +122,29 @@ fn status_of(
         .and_then(|decision| decision.selected.as_ref())
         .map(ToString::to_string);
     let (state, reason, message) = match (&placement.state, written) {
+        (State::UpToDate, _) if placement.withheld.iter().any(is_held) => {
+            (ImageState::Held, Reason::TooYoung, withheld(placement))
+        }
         (State::UpToDate, _) => (
             ImageState::UpToDate,
             Reason::Succeeded,
-            decision
-                .map(|decision| decision.reason.to_string())
-                .unwrap_or_default(),
+            join(
+                decision.map(|decision| decision.reason.to_string()),
+                placement,
+            ),
         ),
         (State::Change(change), Ok(_)) if dry_run => (
             ImageState::Pending,
             Reason::DryRun,
-            format!("dryRun: would write {}", change.new),
+            join(
+                Some(format!("dryRun: would write {}", change.new)),
+                placement,
+            ),
         ),
         (State::Change(change), Ok(_)) => (
             ImageState::UpToDate,
             Reason::Updated,
-            format!("wrote {}", change.new),
+            join(Some(format!("wrote {}", change.new)), placement),
         ),
         (State::Change(_), Err(error)) => (ImageState::Pending, error.reason(), error.chain()),
         (State::NotLive, _) => (
@@ -137,6 +157,11 @@ fn status_of(
             Reason::Progressing,
             "the digest is being looked up".to_owned(),
         ),
+        (State::AwaitingLook, _) => (
+            ImageState::Pending,
+            Reason::Progressing,
+            "the images behind the tags are being looked at".to_owned(),
+        ),
         (State::TakenBack(change), _) => (
             ImageState::Held,
             Reason::RevertedInGit,
@@ -147,8 +172,13 @@ fn status_of(
             ),
         ),
         (State::Refused(why), _) => {
-            let (state, reason) = refused(why);
-            (state, reason, why.to_string())
+            let (state, reason) = refused(why, placement);
+            let message = if matches!(why, policy::Reason::Withheld { .. }) {
+                withheld(placement)
+            } else {
+                why.to_string()
+            };
+            (state, reason, message)
         }
         (State::Broken(problem), _) => (ImageState::Failed, broken(problem), problem.to_string()),
     };
@@ -156,6 +186,8 @@ fn status_of(
         (State::Change(_), ImageState::UpToDate) => selected.clone(),
         _ => placement.current.clone(),
     };
+    let until = placement.withheld.iter();
+    let until = until.filter_map(|withheld| withheld.refusal.until()).min();
     ImageStatus {
         alias: placement.alias.clone(),
         selected,
@@ -164,13 +196,61 @@ fn status_of(
         state,
         reason,
         message,
+        held_until: until.map(Time),
         settled: None,
     }
 }
 
-fn refused(why: &policy::Reason) -> (ImageState, Reason) {
+/// What is said of the tags that a check refuses: one of them, and how many more there are.
+fn withheld(placement: &Placement) -> String {
+    let Some(told) = most_telling(placement) else {
+        return String::new();
+    };
+    let said = format!("{} {}", told.tag, told.refusal);
+    match placement.withheld.len() {
+        1 => said,
+        count => format!("{said}; {} more are refused", count - 1),
+    }
+}
+
+/// The best of the tags that are held, of which one wants to hear first because they come to be
+/// written; else the best one.
+fn most_telling(placement: &Placement) -> Option<&Withheld> {
+    let withheld = &placement.withheld;
+    withheld
+        .iter()
+        .find(|it| is_held(it))
+        .or_else(|| withheld.first())
+}
+
+/// A message with what is said of withheld tags behind it.
+fn join(message: Option<String>, placement: &Placement) -> String {
+    let parts = [message, Some(withheld(placement))];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("; ")
+}
+
+/// Whether time alone will let the tag through.
+fn is_held(withheld: &Withheld) -> bool {
+    withheld.refusal.until().is_some()
+}
+
+fn refused(why: &policy::Reason, placement: &Placement) -> (ImageState, Reason) {
     match why {
         policy::Reason::DowngradeRefused { .. } => (ImageState::Held, Reason::DowngradeRefused),
+        policy::Reason::Withheld { .. } => match most_telling(placement).map(|it| &it.refusal) {
+            Some(Refusal::TooYoung { .. }) => (ImageState::Held, Reason::TooYoung),
+            Some(Refusal::Gone) => (ImageState::NoCandidate, Reason::TagNotFound),
+            Some(Refusal::PlatformMissing(_)) => {
+                (ImageState::NoCandidate, Reason::PlatformMissing)
+            }
+            // It is there where something is withheld.
+            None => (ImageState::NoCandidate, Reason::NoCandidate),
+        },
         policy::Reason::PinUnavailable { .. }
         | policy::Reason::NoTags
         | policy::Reason::NoneEligible { .. }

@@ -9,6 +9,7 @@ mod conflict;
 mod destinations;
 mod gather;
 mod images;
+mod lookups;
 mod report;
 mod settled;
 
@@ -18,6 +19,7 @@ use image_update_core::plan::Plan;
 use image_update_core::remote::{BranchName, RemoteUrl};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
+use tokio::sync::Mutex as AsyncMutex;
 use tracing::{info, instrument, warn};
 
 use super::context::{Context, GuardedPolicy};
@@ -29,6 +31,7 @@ use crate::api::validate::{self, GitModel, PolicyModel};
 use crate::git::update::Signature;
 use crate::write_back::job::CommitStyle;
 use gather::Gathered;
+use lookups::Lookups;
 use report::Report;
 use settled::Settled;
 
@@ -48,6 +51,8 @@ struct Attempt {
     images: Arc<Vec<Gathered>>,
     /// One entry per destination.
     writes: Vec<Write>,
+    /// Digests and images that could not be looked up, by alias.
+    lookup_errors: Vec<(String, Arc<Error>)>,
     /// Applications that can't be written, as `namespace/name`, and why.
     refused: Vec<(String, Error)>,
     /// How many Applications are selected; `None` for a policy that writes git directly.
@@ -62,8 +67,6 @@ struct Write {
     applications: Vec<String>,
     /// What should stand there; `None` if it could not be read.
     plan: Option<Plan>,
-    /// Digests that could not be looked up, by alias.
-    digest_errors: Vec<(String, Error)>,
     /// What was written; why not, if that failed.
     written: Result<Written, Error>,
 }
@@ -187,9 +190,11 @@ async fn run(
         Some(_) | None => None,
     };
     drop(permit);
+    let lookups = Lookups::known(&model, &images, context).await;
     let task = apply::Task {
         policy,
         model: Arc::new(model),
+        lookups: AsyncMutex::new(lookups),
         images: Arc::new(images),
         settled,
         git,
@@ -200,6 +205,7 @@ async fn run(
         model: task.model,
         images: task.images,
         writes,
+        lookup_errors: task.lookups.into_inner().into_errors(),
         refused: selection.refused,
         matched: selection.matched,
     })))

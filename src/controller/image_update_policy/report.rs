@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use image_update_core::plan::Plan;
 use image_update_core::schedule;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
@@ -23,6 +23,10 @@ use crate::controller::events::{self, Notice};
 
 /// How many writes a status remembers.
 const HISTORY_LENGTH: usize = 10;
+
+/// How long after the end of a hold the policy is looked at: rounding must not make it a look too
+/// early, which would be followed by another one.
+const AFTER_HOLD: Duration = Duration::from_millis(100);
 
 /// The longest line of the history, in characters.
 const LONGEST_RECORD: usize = 200;
@@ -66,8 +70,10 @@ impl Report {
             .iter()
             .find(|condition| condition.type_ == "Ready");
         let before = ready.map(|ready| (ready.reason.as_str(), ready.message.as_str()));
-        let action =
-            delay(policy, outcome, failures).map_or_else(Action::await_change, Action::requeue);
+        let held_until = images.iter().filter_map(|image| image.held_until.as_ref());
+        let held_until = held_until.map(|time| time.0).min();
+        let action = delay(policy, outcome, held_until, failures, now)
+            .map_or_else(Action::await_change, Action::requeue);
 
         if let Some(status) = previous.filter(|old| is_only_waiting(policy, old, outcome)) {
             return Self::unchanged(status, action, &verdict);
@@ -141,12 +147,10 @@ fn errors(outcome: &Result<Outcome, Error>) -> Box<dyn Iterator<Item = &Error> +
                 .iter()
                 .filter_map(|image| image.tags.as_ref().err());
             let writes = attempt.writes.iter();
-            let written = writes
-                .clone()
-                .filter_map(|write| write.written.as_ref().err());
-            let digests = writes.flat_map(|write| write.digest_errors.iter().map(|(_, it)| it));
+            let written = writes.filter_map(|write| write.written.as_ref().err());
             let refused = attempt.refused.iter().map(|(_, error)| error);
-            Box::new(written.chain(refused).chain(images).chain(digests))
+            let lookups = attempt.lookup_errors.iter().map(|(_, it)| it.as_ref());
+            Box::new(written.chain(refused).chain(images).chain(lookups))
         }
     }
 }
@@ -207,6 +211,7 @@ fn carried_over(
             state: ImageState::Pending,
             reason: Reason::Progressing,
             message: String::new(),
+            held_until: None,
             settled: None,
         })
     };
@@ -233,8 +238,10 @@ fn verdict(outcome: &Result<Outcome, Error>, images: &[ImageStatus]) -> Verdict 
             message: error.chain(),
         };
     }
+    let is_waiting = |image: &ImageStatus| image.reason == Reason::TooYoung;
     let worst = images.iter().find(|image| match image.state {
-        ImageState::Failed | ImageState::Held | ImageState::NoCandidate => true,
+        ImageState::Held => !is_waiting(image),
+        ImageState::Failed | ImageState::NoCandidate => true,
         ImageState::UpToDate
         | ImageState::NotLive
         | ImageState::Pending
@@ -252,6 +259,14 @@ fn verdict(outcome: &Result<Outcome, Error>, images: &[ImageStatus]) -> Verdict 
         .filter(|image| image.state == ImageState::Pending)
         .map(|image| image.alias.as_str())
         .collect();
+    let waiting = images.iter().find(|image| is_waiting(image));
+    if let (true, Some(image)) = (pending.is_empty(), waiting) {
+        return Verdict {
+            health: Health::Ready,
+            reason: Reason::TooYoung,
+            message: format!("{}: {}", image.alias, image.message),
+        };
+    }
     if pending.is_empty() {
         let message = match images {
             [image] => format!(
@@ -295,7 +310,9 @@ fn summary(
 fn delay(
     policy: &ImageUpdatePolicy,
     outcome: &Result<Outcome, Error>,
+    held_until: Option<Timestamp>,
     failures: u32,
+    now: Timestamp,
 ) -> Option<Duration> {
     let seed = schedule::seed(&policy.metadata.uid);
     let mut interval = validate::interval_or_default(&policy.spec.interval);
@@ -316,11 +333,14 @@ fn delay(
         Disposition::Retry => schedule::retry_after(failures, interval, seed),
         Disposition::RetryAfter(wait) => wait.max(Duration::from_secs(1)),
     });
-    Some(
-        delays
-            .min()
-            .unwrap_or_else(|| schedule::with_jitter(interval, seed)),
-    )
+    let delay = delays
+        .min()
+        .unwrap_or_else(|| schedule::with_jitter(interval, seed));
+    let held = held_until.map(|until| {
+        let left = until.duration_since(now).max(SignedDuration::ZERO);
+        left.unsigned_abs() + AFTER_HOLD
+    });
+    Some(held.map_or(delay, |held| held.min(delay)))
 }
 
 /// Puts what was written into the status; returns the event that tells of it.

@@ -131,6 +131,7 @@ mod tests {
                 state: ImageState::UpToDate,
                 reason: Reason::Succeeded,
                 message: String::new(),
+                held_until: None,
                 settled: Some(SettledValue {
                     value: "1.1.0".to_owned(),
                     branch: "main".to_owned(),

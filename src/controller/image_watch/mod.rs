@@ -5,6 +5,7 @@ mod report;
 
 use std::sync::Arc;
 
+use image_update_core::image::Sightings;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tracing::{info, instrument, warn};
@@ -92,7 +93,7 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
         .scans
         .get(&context.registry, &model.repository, &access, max_age)
         .await;
-    let tags = scanned_tags(&model, &scan)?;
+    let tags = scanned_tags(watch, &model, &scan)?;
     let changed = context.tags.put(namespace, name, tags.clone());
     Ok(Outcome::Scanned(Box::new(Scanned {
         model,
@@ -121,15 +122,23 @@ fn requested_at(watch: &ImageWatch) -> Option<&String> {
         .get(REQUESTED_AT_ANNOTATION)
 }
 
-/// The tags of a scan without those that the watch excludes.
-fn scanned_tags(model: &WatchModel, scan: &Scan) -> Result<WatchedTags, Error> {
+/// The tags of a scan without those that the watch excludes. When they were first seen is taken
+/// from the status, too: it outlives the operator.
+fn scanned_tags(watch: &ImageWatch, model: &WatchModel, scan: &Scan) -> Result<WatchedTags, Error> {
     let list = scan
         .outcome
         .as_ref()
         .map_err(|source| Error::Registry(Arc::clone(source)))?;
-    Ok(WatchedTags::new(model.repository.clone(), list, |tag| {
-        model.excludes(tag)
-    }))
+    let written = watch.status.iter().flat_map(|status| &status.first_seen);
+    let written = written.filter_map(|(tag, time)| Some((tag.parse().ok()?, time.0)));
+    let sightings = Sightings::clone(&scan.sightings).with(written);
+    let repository = model.repository.clone();
+    Ok(WatchedTags::new(
+        repository,
+        list,
+        Arc::new(sightings),
+        |tag| model.excludes(tag),
+    ))
 }
 
 fn log(outcome: &Result<Outcome, Error>, report: &Report) {

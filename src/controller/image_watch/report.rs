@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use image_update_core::image::Tag;
 use image_update_core::latest::latest;
 use image_update_core::schedule;
 use jiff::Timestamp;
@@ -160,16 +161,23 @@ fn delay(watch: &ImageWatch, outcome: &Result<Outcome, Error>, failures: u32) ->
 
 fn describe(scanned: &Scanned, status: &mut ImageWatchStatus) {
     let tags = &scanned.tags;
-    let latest: Vec<String> = latest(&tags.candidates, LATEST_TAGS)
-        .into_iter()
+    let latest_candidates = latest(&tags.candidates, LATEST_TAGS);
+    let latest: Vec<String> = latest_candidates
+        .iter()
         .map(|candidate| candidate.tag.to_string())
         .collect();
-    let seen: BTreeMap<String, Time> = latest
+    // They are in the order of the list.
+    let is_there = |tag: &Tag| {
+        let found = tags.candidates.binary_search_by(|it| it.tag.cmp(tag));
+        found.is_ok()
+    };
+    let sightings = tags.sightings.tags().filter(|(tag, _)| is_there(tag));
+    let seen: BTreeMap<String, Time> = latest_candidates
         .iter()
-        .map(|tag| {
-            let first = status.first_seen.get(tag).cloned();
-            (tag.clone(), first.unwrap_or(Time(scanned.scan.time)))
-        })
+        .map(|candidate| &candidate.tag)
+        .map(|tag| (tag, tags.sightings.first_seen(tag)))
+        .chain(sightings)
+        .map(|(tag, time)| (tag.to_string(), Time(time)))
         .collect();
     status.canonical_image = Some(tags.repository.to_string());
     status.last_scan = Some(LastScan {

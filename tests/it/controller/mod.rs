@@ -4,6 +4,7 @@ mod applications;
 mod bad_input;
 mod batching;
 mod branches;
+mod builds;
 mod crash;
 mod main_job;
 mod revert;

@@ -2,11 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::build::is_believable;
 use super::tag::Tag;
-
-/// 1980-01-02T00:00:00Z. Builds that hide their time say the Unix epoch (ko, Bazel), a second
-/// after it (Nix), the year 1 (Go's zero time) or 1980-01-01 (Cloud Native Buildpacks).
-const FIRST_BELIEVABLE_SECOND: i64 = 315_619_200;
 
 /// A tag that may be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +34,7 @@ impl Candidate {
     /// Reproducible builds put a constant where the time belongs. Anything before 1980-01-02 is
     /// such a constant: container images are younger.
     pub fn build_time(&self) -> Option<Timestamp> {
-        self.created
-            .filter(|created| created.as_second() >= FIRST_BELIEVABLE_SECOND)
+        self.created.filter(|created| is_believable(*created))
     }
 }
 

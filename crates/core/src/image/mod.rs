@@ -4,6 +4,7 @@
 //! spellings become one here, so that the rest of the program compares with `==`. Nothing in this
 //! module knows a registry's address or asks one.
 
+mod build;
 mod candidate;
 mod constrained;
 mod digest;
@@ -11,8 +12,10 @@ mod excerpt;
 mod platform;
 mod reference;
 mod repository;
+mod sightings;
 mod tag;
 
+pub use build::{Build, Image, is_wanted};
 pub use candidate::Candidate;
 pub use constrained::{ConstrainedReference, ConstrainedReferenceError};
 pub use digest::{Algorithm, Digest, DigestError};
@@ -21,4 +24,5 @@ pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};
 pub(crate) use repository::is_host;
 pub use repository::{Repository, RepositoryError};
+pub use sightings::Sightings;
 pub use tag::{Tag, TagError};

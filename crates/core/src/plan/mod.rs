@@ -4,6 +4,8 @@
 //! updated tree yields an empty plan. Images and targets are independent of each other: one that
 //! can't be decided does not keep the others from being written.
 
+mod choice;
+mod digest;
 mod format;
 mod target;
 
@@ -11,15 +13,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::argocd::live_image;
 use crate::image::{Candidate, Digest, Reference, Repository, Tag};
-use crate::policy::{Decision, Policy, Reason, select};
+use crate::policy::{Decision, Policy, Reason};
 use crate::remote::RepoPath;
 use crate::target::EditError;
 use crate::target::helm_values::ImageKeys;
-use format::{Current, Edits, FormatError};
+use choice::{Choice, choose};
+pub use choice::{Known, MAX_LOOKS, Withheld, needs_looks};
+use digest::{WantedDigest, wanted_digest};
+use format::{Edits, FormatError};
 pub use target::{Format, Overrides, Target};
 
 /// The files that a plan looks at: `None` where there is no such file.
 pub type Files<'a> = BTreeMap<RepoPath, Option<&'a [u8]>>;
+
+/// Digests that are known, by alias and tag.
+pub type Digests = BTreeMap<(String, Tag), Digest>;
 
 /// One image of a policy, with what is known of its tags.
 #[derive(Clone, Debug)]
@@ -45,6 +53,8 @@ pub struct ImageInput<'a> {
     /// What stood in all targets when the image was up to date last, as [`Change::new`] has it.
     /// Where it stands no more, somebody took it back, and it is not written again.
     pub settled: Option<&'a str>,
+    /// What is known of the images behind the tags.
+    pub known: Known<'a>,
 }
 
 /// The variables of a config management plugin that hold one image.
@@ -81,6 +91,9 @@ pub struct Plan {
     pub files: BTreeMap<RepoPath, Vec<u8>>,
     /// Digests that must be known before the plan can be carried out, by alias.
     pub missing_digests: BTreeSet<(String, Tag)>,
+    /// Tags whose image must be looked at before the plan can be carried out, by alias. Where the
+    /// digest of a tag is known, it is that image.
+    pub missing_looks: BTreeSet<(String, Tag)>,
 }
 
 impl Plan {
@@ -95,6 +108,7 @@ impl Plan {
                 | State::TakenBack(_)
                 | State::Refused(_)
                 | State::AwaitingDigest
+                | State::AwaitingLook
                 | State::Broken(_) => None,
             })
     }
@@ -113,6 +127,8 @@ pub struct Placement {
     pub current: Option<String>,
     /// The tag that should run, and why; `None` if the target can't be read.
     pub decision: Option<Decision>,
+    /// Better tags than the selected one that the policy's checks refuse, the best first.
+    pub withheld: Vec<Withheld>,
     /// The digest that should run, where one is written.
     pub digest: Option<Digest>,
     /// What follows from it.
@@ -134,6 +150,8 @@ pub enum State {
     Refused(Reason),
     /// The digest of the selected tag has to be looked up first.
     AwaitingDigest,
+    /// The image of a tag has to be looked at first.
+    AwaitingLook,
     /// The target can't be read or edited.
     Broken(TargetProblem),
 }
@@ -204,17 +222,19 @@ pub enum ImageKeyError {
 /// Decides what should stand in the `targets` and how the `files` must change for that.
 ///
 /// `digests` holds what is known of the digests of selected tags, by alias; a digest that is
-/// needed and not there is asked for in [`Plan::missing_digests`], and its image waits.
+/// needed and not there is asked for in [`Plan::missing_digests`], and its image waits. So it is
+/// with [`Known::looks`] and [`Plan::missing_looks`].
 pub fn decide(
     images: &[ImageInput<'_>],
     targets: &[Target],
     files: &Files<'_>,
-    digests: &BTreeMap<(String, Tag), Digest>,
+    digests: &Digests,
 ) -> Plan {
     let mut plan = Plan {
         placements: Vec::new(),
         files: BTreeMap::new(),
         missing_digests: BTreeSet::new(),
+        missing_looks: BTreeSet::new(),
     };
     for target in targets {
         match target::locate(target, files) {
@@ -234,7 +254,7 @@ fn place_all(
     target: &Target,
     path: RepoPath,
     content: &[u8],
-    digests: &BTreeMap<(String, Tag), Digest>,
+    digests: &Digests,
     plan: &mut Plan,
 ) {
     let file = File {
@@ -289,7 +309,7 @@ impl File<'_> {
     fn place(
         &self,
         image: &ImageInput<'_>,
-        digests: &BTreeMap<(String, Tag), Digest>,
+        digests: &Digests,
         plan: &mut Plan,
         edits: &mut Edits,
         beside: &mut Edits,
@@ -307,13 +327,13 @@ impl File<'_> {
             current.tag = live.tag.as_ref().map(ToString::to_string);
             current.digest = live.digest.as_ref().map(ToString::to_string);
         }
-        let decision = select(image.policy, current.tag.as_deref(), image.candidates);
         let mut placement = Placement {
             alias: image.alias.to_owned(),
             target: self.target.path.clone(),
             application: self.target.application_name(),
             current: current.tag.clone().or_else(|| current.digest.clone()),
             decision: None,
+            withheld: Vec::new(),
             digest: None,
             state: State::UpToDate,
         };
@@ -321,16 +341,38 @@ impl File<'_> {
             placement.state = State::NotLive;
             return Ok(placement);
         }
+        let alias = image.alias;
+        let (decision, checked) = match choose(image, &current, digests) {
+            Choice::Decided {
+                decision,
+                withheld,
+                checked,
+            } => {
+                placement.withheld = withheld;
+                (decision, checked)
+            }
+            Choice::NeedsLooks(tags) => {
+                let missing = tags.into_iter().map(|tag| (alias.to_owned(), tag));
+                plan.missing_looks.extend(missing);
+                placement.state = State::AwaitingLook;
+                return Ok(placement);
+            }
+            Choice::NeedsDigest(tag) => {
+                plan.missing_digests.insert((alias.to_owned(), tag));
+                placement.state = State::AwaitingDigest;
+                return Ok(placement);
+            }
+        };
         let Some(tag) = decision.selected.clone() else {
             placement.state = State::Refused(decision.reason.clone());
             placement.decision = Some(decision);
             return Ok(placement);
         };
         placement.decision = Some(decision);
-        match wanted_digest(image, &current, &tag, digests) {
+        match wanted_digest(image, &current, &tag, checked.as_ref(), digests) {
             WantedDigest::Known(digest) => placement.digest = digest,
             WantedDigest::Missing => {
-                plan.missing_digests.insert((image.alias.to_owned(), tag));
+                plan.missing_digests.insert((alias.to_owned(), tag));
                 placement.state = State::AwaitingDigest;
                 return Ok(placement);
             }
@@ -378,37 +420,6 @@ impl File<'_> {
     }
 }
 
-/// The digest to write.
-enum WantedDigest {
-    /// Known, or none is wanted.
-    Known(Option<Digest>),
-    /// Wanted, and to be looked up.
-    Missing,
-}
-
-fn wanted_digest(
-    image: &ImageInput<'_>,
-    current: &Current,
-    tag: &Tag,
-    digests: &BTreeMap<(String, Tag), Digest>,
-) -> WantedDigest {
-    let kept = current
-        .digest
-        .as_deref()
-        .filter(|_| current.tag.as_deref() == Some(tag.as_str()))
-        .and_then(|kept| kept.parse().ok());
-    match (image.digest, kept) {
-        (DigestRule::Never, _) => WantedDigest::Known(None),
-        (DigestRule::IfNotPresent, Some(kept)) => WantedDigest::Known(Some(kept)),
-        (DigestRule::IfNotPresent, None) | (DigestRule::Always, _) => {
-            match digests.get(&(image.alias.to_owned(), tag.clone())) {
-                Some(digest) => WantedDigest::Known(Some(digest.clone())),
-                None => WantedDigest::Missing,
-            }
-        }
-    }
-}
-
 fn broken(image: &ImageInput<'_>, target: &Target, problem: &TargetProblem) -> Placement {
     Placement {
         alias: image.alias.to_owned(),
@@ -416,6 +427,7 @@ fn broken(image: &ImageInput<'_>, target: &Target, problem: &TargetProblem) -> P
         application: target.application_name(),
         current: None,
         decision: None,
+        withheld: Vec::new(),
         digest: None,
         state: State::Broken(problem.clone()),
     }

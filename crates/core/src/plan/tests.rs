@@ -1,9 +1,16 @@
 //! One row = one file and what becomes of it.
 
+mod checks;
+
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::Strategy;
+use crate::image::Sightings;
+use crate::policy::{Look, Strategy};
+
+/// Some time, in which nothing is young.
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 const OTHER: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
@@ -19,6 +26,9 @@ struct Image {
     only_live: bool,
     tags: Vec<Candidate>,
     settled: Option<&'static str>,
+    looks: BTreeMap<Tag, Look>,
+    sightings: Sightings,
+    now: Timestamp,
 }
 
 impl Image {
@@ -36,6 +46,9 @@ impl Image {
             only_live: false,
             tags: tags.split_whitespace().map(tag).collect(),
             settled: None,
+            looks: BTreeMap::new(),
+            sightings: Sightings::new(NOW),
+            now: NOW,
         }
     }
 
@@ -76,6 +89,11 @@ impl Image {
             digest: self.digest,
             candidates: &self.tags,
             settled: self.settled,
+            known: Known {
+                looks: &self.looks,
+                sightings: &self.sightings,
+                now: self.now,
+            },
         }
     }
 }
@@ -125,6 +143,7 @@ fn state(plan: &Plan) -> String {
         State::TakenBack(change) => format!("held: {}", change.new),
         State::Refused(reason) => format!("refused: {reason}"),
         State::AwaitingDigest => "awaiting digest".to_owned(),
+        State::AwaitingLook => "awaiting look".to_owned(),
         State::Broken(problem) => format!("broken: {problem}"),
     }
 }

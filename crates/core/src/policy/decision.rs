@@ -82,6 +82,13 @@ pub enum Reason {
         /// The tag pinned.
         pin: Tag,
     },
+    /// The best tag is refused by a check, and so is every other one that might be written.
+    Withheld {
+        /// The best tag.
+        best: Tag,
+        /// The rule it fails.
+        rule: Rule,
+    },
     /// There is no tag to select from.
     NoTags,
     /// Every tag failed a rule.
@@ -127,9 +134,11 @@ pub enum Rule {
     NotANumber,
     /// The time of its build is not known.
     NoBuildTime,
-    /// The caller found no image for the platforms wanted.
+    /// It is listed, but names nothing.
+    Gone,
+    /// It has no image for the platforms wanted.
     PlatformMissing,
-    /// The caller found it younger than the policy's minimum age.
+    /// It is younger than the policy's minimum age.
     TooYoung,
     /// It ranks below the current tag, and the policy allows no downgrade.
     Downgrade,
@@ -162,6 +171,7 @@ impl Rule {
             Self::OutOfRange => ("OutOfRange", "it is outside the constraint"),
             Self::NotANumber => ("NotANumber", "it is not a number"),
             Self::NoBuildTime => ("NoBuildTime", "the time of its build is not known"),
+            Self::Gone => ("Gone", "the registry has no manifest for it"),
             Self::PlatformMissing => (
                 "PlatformMissing",
                 "it has no image for the platforms wanted",
@@ -193,6 +203,7 @@ impl Reason {
             Self::Followed { .. } => "Followed",
             Self::Pinned { .. } => "Pinned",
             Self::PinUnavailable { .. } => "PinUnavailable",
+            Self::Withheld { .. } => "Withheld",
             Self::NoTags => "NoTags",
             Self::NoneEligible { .. } => "NoneEligible",
         }
@@ -242,6 +253,12 @@ impl fmt::Display for Reason {
             Self::Pinned { selected } => write!(formatter, "{selected} is pinned"),
             Self::PinUnavailable { pin } => {
                 write!(formatter, "{pin} is pinned and cannot be used")
+            }
+            Self::Withheld { best, rule } => {
+                write!(
+                    formatter,
+                    "{best} is the best tag and is not written: {rule}"
+                )
             }
             Self::NoTags => formatter.write_str("there are no tags"),
             Self::NoneEligible { rejected: 1, rule } => {

@@ -2,10 +2,11 @@
 //!
 //! [`select`] looks at a policy, the current tag and the tags there are, and gives a [`Decision`]
 //! that says why each other tag lost. It reads no clock and asks no registry: what needs more
-//! facts than a [`Candidate`](crate::image::Candidate) has (platforms, ages) is for the caller,
-//! who goes down [`ranked`] or selects again with [`select_except`].
+//! facts than a [`Candidate`](crate::image::Candidate) has, the [`Checks`], is for the caller,
+//! who goes down [`ranked`] and selects again with [`select_except`].
 
 mod allow_tags;
+mod checks;
 mod decision;
 mod extract;
 mod filter;
@@ -19,12 +20,13 @@ mod strategy;
 use std::collections::BTreeSet;
 
 pub use allow_tags::{AllowTagsError, parse_allow_tags};
+pub use checks::{Birth, Checks, Look, Refusal};
 pub use decision::{Decision, Reason, Rejection, Rule};
 pub use extract::{Extract, ExtractError};
 pub use filter::{Filter, Pattern, PatternError};
 pub use glob::{Glob, GlobError};
 pub use regexp::{Regexp, RegexpError};
-pub use selection::{ranked, select, select_except};
+pub use selection::{ranked, ranked_except, select, select_except, without_build_time};
 pub use strategy::{Order, Strategy, StrategyError, StrategyName, StrategyNameError};
 
 use crate::image::Tag;
@@ -43,6 +45,9 @@ pub struct Policy {
     pub pin: Option<Tag>,
     /// Tags never to use.
     pub skip: BTreeSet<Tag>,
+    /// What is asked of an image before its tag is written. [`select`] does not look at it, and a
+    /// pinned tag is not asked.
+    pub checks: Checks,
 }
 
 impl Policy {
@@ -54,6 +59,7 @@ impl Policy {
             allow_downgrade: false,
             pin: None,
             skip: BTreeSet::new(),
+            checks: Checks::default(),
         }
     }
 }

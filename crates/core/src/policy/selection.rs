@@ -91,7 +91,17 @@ pub fn ranked<'a>(
     current: Option<&str>,
     candidates: &'a [Candidate],
 ) -> impl Iterator<Item = &'a Candidate> + use<'a> {
-    let texts = texts(policy, candidates, &[]);
+    ranked_except(policy, current, candidates, &[])
+}
+
+/// The candidates that [`ranked`] gives and that are not among `refused`.
+pub fn ranked_except<'a>(
+    policy: &Policy,
+    current: Option<&str>,
+    candidates: &'a [Candidate],
+    refused: &[Rejection],
+) -> impl Iterator<Item = &'a Candidate> + use<'a> {
+    let texts = texts(policy, candidates, refused);
     let keys = keys(policy, candidates, &texts);
     let current = CurrentTag::read(policy, current);
     let floor = current
@@ -109,6 +119,27 @@ pub fn ranked<'a>(
     eligible.dedup_by(|left, right| left.0.tag == right.0.tag);
     eligible
         .into_iter()
+        .map(|(candidate, _)| candidate)
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// The candidates that pass the filters and that newest build cannot order yet, because nobody
+/// has told when they were built. None if another strategy or a pin decides.
+pub fn without_build_time<'a>(
+    policy: &Policy,
+    candidates: &'a [Candidate],
+) -> impl Iterator<Item = &'a Candidate> + use<'a> {
+    let needs_times = policy.strategy.name().needs_build_time() && policy.pin.is_none();
+    let texts = if needs_times {
+        texts(policy, candidates, &[])
+    } else {
+        Vec::new()
+    };
+    candidates
+        .iter()
+        .zip(texts)
+        .filter(|(candidate, text)| text.is_ok() && candidate.created.is_none())
         .map(|(candidate, _)| candidate)
         .collect::<Vec<_>>()
         .into_iter()

@@ -8,5 +8,6 @@ pub mod challenge;
 pub mod docker_config;
 pub mod known_hosts;
 pub mod link_header;
+pub mod manifest;
 pub mod report_status;
 mod text;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +26,10 @@ pub struct PushOptions {
     pub created: Option<Timestamp>,
     /// `os/architecture[/variant]`. More than one makes an index; none means `linux/amd64`.
     pub platforms: Vec<String>,
+    /// The `created` of those platforms that have one of their own.
+    pub created_for: BTreeMap<String, Timestamp>,
+    /// Whether the index has an attestation, as buildx adds one for each image.
+    pub attested: bool,
     /// Annotations of the manifest, or of the index if there is one.
     pub annotations: BTreeMap<String, String>,
     /// Any text: another one makes another digest under the same tag.
@@ -38,6 +42,8 @@ impl Default for PushOptions {
         Self {
             created: Timestamp::from_second(1_704_067_200).ok(),
             platforms: Vec::new(),
+            created_for: BTreeMap::new(),
+            attested: false,
             annotations: BTreeMap::new(),
             content: String::new(),
         }
@@ -71,8 +77,9 @@ impl Registry {
 
         let mut manifests = Vec::new();
         for platform in platforms {
+            let created = options.created_for.get(platform).copied();
             let platform = describe(platform);
-            let config = configuration(tag, &platform, options)
+            let config = configuration(tag, &platform, created.or(options.created), options)
                 .to_string()
                 .into_bytes();
             let config = self.push_blob(repository, CONFIG_TYPE, config).await?;
@@ -85,6 +92,10 @@ impl Registry {
                     "layers": [layer.clone()],
                 }),
             ));
+        }
+
+        if options.attested {
+            manifests.push(self.attestation(repository).await?);
         }
 
         let mut top = match manifests.as_slice() {
@@ -115,6 +126,42 @@ impl Registry {
         let digest = digest(&body);
         self.put_manifest(repository, tag, media_type, body).await?;
         Ok(digest)
+    }
+
+    /// Gives what `tag` names another tag, too.
+    pub async fn copy_tag(&self, repository: &str, tag: &str, copy: &str) -> Result<(), Error> {
+        let action = "read a manifest";
+        let request = self
+            .request(Method::GET, repository, &format!("manifests/{tag}"))
+            .header(ACCEPT, format!("{MANIFEST_TYPE}, {INDEX_TYPE}"));
+        let answer = self.send(action, request).await?;
+        let is_index = answer
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|it| it == INDEX_TYPE);
+        let body = answer.bytes().await;
+        let body = body.map_err(|source| Error::Request { action, source })?;
+        let media_type = if is_index { INDEX_TYPE } else { MANIFEST_TYPE };
+        self.put_manifest(repository, copy, media_type, body.to_vec())
+            .await
+    }
+
+    /// A manifest that is no image; buildx names its platform so that nobody runs it.
+    async fn attestation(&self, repository: &str) -> Result<(Value, Value), Error> {
+        let statement = "application/vnd.in-toto+json";
+        let statement = self
+            .push_blob(repository, statement, b"{}".to_vec())
+            .await?;
+        let config = self
+            .push_blob(repository, CONFIG_TYPE, b"{}".to_vec())
+            .await?;
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST_TYPE,
+            "config": config,
+            "layers": [statement],
+        });
+        Ok((describe("unknown/unknown"), manifest))
     }
 
     async fn push_blob(
@@ -157,11 +204,16 @@ impl Registry {
 }
 
 /// The configuration of an image with [`LAYER`] for its only layer.
-fn configuration(tag: &str, platform: &Value, options: &PushOptions) -> Value {
+fn configuration(
+    tag: &str,
+    platform: &Value,
+    created: Option<Timestamp>,
+    options: &PushOptions,
+) -> Value {
     let mut configuration = platform.clone();
     configuration["config"] = json!({ "Labels": { "tag": tag, "content": options.content } });
     configuration["rootfs"] = json!({ "type": "layers", "diff_ids": [digest(LAYER)] });
-    if let Some(created) = options.created {
+    if let Some(created) = created {
         configuration["created"] = json!(created.to_string());
     }
     configuration

@@ -45,7 +45,6 @@ impl Settings {
             .as_ref()
             .map(|(pattern, value)| Extract::new(pattern, value));
         Policy {
-            strategy: strategy.expect("the case's constraint is valid"),
             filter: Filter {
                 allow: parse_allow_tags(&self.allow_tags).expect("the case's allowTags is valid"),
                 ignore: ignore
@@ -56,6 +55,7 @@ impl Settings {
             allow_downgrade: self.allow_downgrade,
             pin: self.pin.as_deref().map(tag),
             skip: self.skip.iter().map(|text| tag(text)).collect(),
+            ..Policy::new(strategy.expect("the case's constraint is valid"))
         }
     }
 }

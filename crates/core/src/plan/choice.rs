@@ -1,0 +1,259 @@
+//! Which tag an image should have in one target: the selection, and the checks of what it selects.
+//!
+//! What is not known yet is asked for, the best first and no more than needed: where tags are
+//! ordered by their text, the image of the tag that would be written, then that of the next one
+//! if it is refused. Newest build needs the time of every tag that passes the filters.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::format::Current;
+use super::{DigestRule, Digests, ImageInput};
+use crate::image::{Candidate, Digest, Sightings, Tag};
+use crate::policy::{
+    self, Decision, Look, Policy, Refusal, Rejection, Rule, ranked_except, select, select_except,
+};
+
+/// The most images that are looked at for one tag to write. Where this many are refused, none is
+/// written: a policy that asks that much of a repository that gives that little needs a person.
+pub const MAX_LOOKS: usize = 32;
+
+/// What is known of the images behind an image's tags.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// What the registry said about tags.
+    pub looks: &'a BTreeMap<Tag, Look>,
+    /// When tags were first seen.
+    pub sightings: &'a Sightings,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// A better tag than the selected one that a check refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// The tag.
+    pub tag: Tag,
+    /// Why it is not written.
+    pub refusal: Refusal,
+}
+
+/// What follows from what is known.
+pub(super) enum Choice {
+    /// The tag is decided.
+    Decided {
+        decision: Decision,
+        /// Better tags that a check refuses, the best first, at most [`MAX_LOOKS`].
+        withheld: Vec<Withheld>,
+        /// The digest of the image that passed the checks; `None` if none had to.
+        checked: Option<Digest>,
+    },
+    /// Images have to be looked at first.
+    NeedsLooks(Vec<Tag>),
+    /// The digest of a tag that is followed has to be looked up first.
+    NeedsDigest(Tag),
+}
+
+/// Chooses the tag of `image`, of which a file says `current`.
+pub(super) fn choose(image: &ImageInput<'_>, current: &Current, digests: &Digests) -> Choice {
+    let policy = image.policy;
+    let is_pinned = policy.pin.is_some();
+    let is_by_time = policy.strategy.name().needs_build_time() && !is_pinned;
+    let has_checks = !policy.checks.is_empty() && !is_pinned;
+    if !is_by_time {
+        return if has_checks {
+            check(image, current, digests, image.candidates, Vec::new())
+        } else {
+            decided(select(policy, current.tag.as_deref(), image.candidates))
+        };
+    }
+    let unknown = without_time(image, current);
+    if !unknown.is_empty() {
+        return Choice::NeedsLooks(unknown);
+    }
+    let refused = unusable(image);
+    let dated = dated(image);
+    if has_checks {
+        check(image, current, digests, &dated, refused)
+    } else {
+        let current = current.tag.as_deref();
+        decided(select_except(policy, current, &dated, &refused))
+    }
+}
+
+fn decided(decision: Decision) -> Choice {
+    Choice::Decided {
+        decision,
+        withheld: Vec::new(),
+        checked: None,
+    }
+}
+
+/// The tags that newest build needs the time of, the current one included: without its time a
+/// newer one could be replaced by an older one.
+fn without_time(image: &ImageInput<'_>, current: &Current) -> Vec<Tag> {
+    let is_current =
+        |candidate: &&Candidate| current.tag.as_deref() == Some(candidate.tag.as_str());
+    let needed = policy::without_build_time(image.policy, image.candidates);
+    let mut unknown: Vec<Tag> = needed
+        .chain(image.candidates.iter().filter(is_current))
+        .filter(|candidate| !image.known.looks.contains_key(&candidate.tag))
+        .map(|candidate| candidate.tag.clone())
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    unknown
+}
+
+/// The candidates with the times of their builds.
+fn dated(image: &ImageInput<'_>) -> Vec<Candidate> {
+    let wanted = &image.policy.checks.platforms;
+    let date = |candidate: &Candidate| match image.known.looks.get(&candidate.tag) {
+        Some(Look::Found(found)) => Candidate {
+            tag: candidate.tag.clone(),
+            created: found.built(wanted),
+        },
+        Some(Look::Gone) | None => candidate.clone(),
+    };
+    image.candidates.iter().map(date).collect()
+}
+
+/// The candidates that newest build must not order: their time is of no use.
+fn unusable(image: &ImageInput<'_>) -> Vec<Rejection> {
+    let refuse = |(tag, look): (&Tag, &Look)| {
+        let rule = match look {
+            Look::Gone => Rule::Gone,
+            Look::Found(found) if found.missing(&image.policy.checks.platforms).is_some() => {
+                Rule::PlatformMissing
+            }
+            Look::Found(_) => return None,
+        };
+        Some(Rejection {
+            tag: tag.clone(),
+            rule,
+        })
+    };
+    image.known.looks.iter().filter_map(refuse).collect()
+}
+
+/// Goes down from the best candidate until one passes, or stands there already.
+fn check(
+    image: &ImageInput<'_>,
+    current: &Current,
+    digests: &Digests,
+    candidates: &[Candidate],
+    mut refused: Vec<Rejection>,
+) -> Choice {
+    let policy = image.policy;
+    let current_tag = current.tag.as_deref();
+    let mut withheld: Vec<Withheld> = Vec::new();
+    let mut passed = None;
+    for candidate in ranked_except(policy, current_tag, candidates, &refused) {
+        let tag = &candidate.tag;
+        let followed = match followed(image, tag, digests) {
+            Ok(followed) => followed,
+            Err(missing) => return Choice::NeedsDigest(missing),
+        };
+        if stands(image, current, tag, followed) {
+            passed = Some(None);
+            break;
+        }
+        let look = match image.known.looks.get(tag) {
+            Some(look) if is_about(look, followed) => look,
+            Some(_) | None => return Choice::NeedsLooks(vec![tag.clone()]),
+        };
+        let first_seen = image.known.sightings.first_seen(tag);
+        let Some(refusal) = policy.checks.refuse(look, first_seen, image.known.now) else {
+            passed = Some(digest_of(look));
+            break;
+        };
+        withheld.push(Withheld {
+            tag: tag.clone(),
+            refusal,
+        });
+        // What runs is not exchanged for something worse because its tag was moved.
+        if current_tag == Some(tag.as_str()) || withheld.len() == MAX_LOOKS {
+            break;
+        }
+    }
+    refused.extend(withheld.iter().map(|it| Rejection {
+        tag: it.tag.clone(),
+        rule: it.refusal.rule(),
+    }));
+    let decision = select_except(policy, current_tag, candidates, &refused);
+    let decision = match (&passed, withheld.first()) {
+        (None, Some(best)) => withhold(decision, best),
+        (Some(_), _) | (None, None) => decision,
+    };
+    Choice::Decided {
+        decision,
+        withheld,
+        checked: passed.flatten(),
+    }
+}
+
+/// The digest that `tag` has now, where it is followed; the tag if that is not known yet.
+fn followed<'d>(
+    image: &ImageInput<'_>,
+    tag: &Tag,
+    digests: &'d Digests,
+) -> Result<Option<&'d Digest>, Tag> {
+    match image.digest {
+        DigestRule::Never | DigestRule::IfNotPresent => Ok(None),
+        DigestRule::Always => match digests.get(&(image.alias.to_owned(), tag.clone())) {
+            Some(digest) => Ok(Some(digest)),
+            None => Err(tag.clone()),
+        },
+    }
+}
+
+/// Whether writing `tag` would change nothing that names an image, so that nothing is to check.
+fn stands(image: &ImageInput<'_>, current: &Current, tag: &Tag, followed: Option<&Digest>) -> bool {
+    let digest = current.digest.as_deref();
+    current.tag.as_deref() == Some(tag.as_str())
+        && match image.digest {
+            DigestRule::Never => true,
+            DigestRule::IfNotPresent => {
+                digest.is_some_and(|digest| digest.parse::<Digest>().is_ok())
+            }
+            DigestRule::Always => digest.is_some() && digest == followed.map(Digest::as_str),
+        }
+}
+
+/// Whether a look is about what a tag that is followed names now.
+fn is_about(look: &Look, followed: Option<&Digest>) -> bool {
+    match look {
+        Look::Found(image) => followed.is_none_or(|digest| *digest == image.digest),
+        Look::Gone => true,
+    }
+}
+
+fn digest_of(look: &Look) -> Option<Digest> {
+    match look {
+        Look::Found(image) => Some(image.digest.clone()),
+        Look::Gone => None,
+    }
+}
+
+/// Nothing is selected after all, because the best tags are refused.
+fn withhold(decision: Decision, best: &Withheld) -> Decision {
+    let mut rejected = decision.rejected;
+    rejected.extend(decision.selected.map(|tag| Rejection {
+        tag,
+        rule: Rule::Outranked,
+    }));
+    Decision {
+        selected: None,
+        reason: policy::Reason::Withheld {
+            best: best.tag.clone(),
+            rule: best.refusal.rule(),
+        },
+        rejected,
+    }
+}
+
+/// Whether a policy ever needs to look at an image.
+pub fn needs_looks(policy: &Policy) -> bool {
+    policy.pin.is_none() && (policy.strategy.name().needs_build_time() || !policy.checks.is_empty())
+}
