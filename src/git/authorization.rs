@@ -80,10 +80,18 @@ impl Authorization {
         !matches!(self, Self::Anonymous)
     }
 
-    /// Forgets what was refused, if another one can be had.
-    pub(super) fn renew(&mut self) -> bool {
+    /// Whether the next request has a token of before, in place of which a new one could be had.
+    pub(super) fn is_kept(&self) -> bool {
         match self {
             Self::Anonymous | Self::Fixed(_) => false,
+            Self::App { tokens, .. } => tokens.is_kept(),
+        }
+    }
+
+    /// Forgets a token that was refused. What can't be renewed stays.
+    pub(super) fn forget(&mut self) {
+        match self {
+            Self::Anonymous | Self::Fixed(_) => {}
             Self::App { tokens, .. } => tokens.forget(),
         }
     }

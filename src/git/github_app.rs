@@ -39,8 +39,7 @@ const RENEWED_BEFORE: SignedDuration = SignedDuration::from_mins(5);
 /// chosen repositories some 100 kB.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// An App's installation in an organisation. Its key is erased from memory when dropped, and never
-/// shown.
+/// An App's installation in an organisation. Its key is never shown.
 pub struct GithubApp {
     app_id: String,
     installation_id: u64,
@@ -232,18 +231,25 @@ impl Tokens {
 
     /// A token that holds for a while. No request while there is one.
     pub(super) async fn token(&mut self) -> Result<&str, TokenError> {
-        let now = (self.app.clock)();
-        let kept = self.current.take().filter(|it| now < it.renewed_at);
-        let token = match kept {
+        let token = match self.current.take().filter(|it| self.is_good(it)) {
             Some(token) => token,
-            None => self.fetch(now).await?,
+            None => self.fetch((self.app.clock)()).await?,
         };
         Ok(&self.current.insert(token).text)
     }
 
-    /// Forgets the token, and says whether there was one.
-    pub(super) fn forget(&mut self) -> bool {
-        self.current.take().is_some()
+    /// Whether there is a token that holds for a while.
+    pub(super) fn is_kept(&self) -> bool {
+        self.current.as_ref().is_some_and(|it| self.is_good(it))
+    }
+
+    /// Forgets the token.
+    pub(super) fn forget(&mut self) {
+        self.current = None;
+    }
+
+    fn is_good(&self, token: &Token) -> bool {
+        (self.app.clock)() < token.renewed_at
     }
 
     async fn fetch(&self, now: Timestamp) -> Result<Token, TokenError> {

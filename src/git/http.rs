@@ -65,8 +65,10 @@ impl Http {
         for _ in 0..=MAX_REDIRECTS {
             let mut url = child(&base, "info/refs");
             url.set_query(Some(&query));
-            let request = self.client.get(url.clone()).headers(headers(service));
-            let response = self.send(&request).await?;
+            let address = url.clone();
+            let response = self
+                .send(|client| client.get(address.clone()).headers(headers(service)))
+                .await?;
             if !response.status().is_redirection() {
                 let kind = format!("application/x-{}-advertisement", service.name());
                 let body = self.answer(response, &kind, limit_bytes).await?;
@@ -88,14 +90,16 @@ impl Http {
         limit_bytes: usize,
     ) -> Result<Vec<u8>, TransportError> {
         let name = service.name();
-        let request = self
-            .client
-            .post(child(&self.base, name))
-            .headers(headers(service))
-            .header(CONTENT_TYPE, format!("application/x-{name}-request"))
-            .header(ACCEPT, format!("application/x-{name}-result"))
-            .body(Bytes::from(body));
-        let response = self.send(&request).await?;
+        let (address, body) = (child(&self.base, name), Bytes::from(body));
+        let request = |client: &Client| {
+            client
+                .post(address.clone())
+                .headers(headers(service))
+                .header(CONTENT_TYPE, format!("application/x-{name}-request"))
+                .header(ACCEPT, format!("application/x-{name}-result"))
+                .body(body.clone())
+        };
+        let response = self.send(request).await?;
         if response.status().is_redirection() {
             let target = response.headers().get(LOCATION);
             let target = target.map_or(&b"nowhere"[..], HeaderValue::as_bytes);
@@ -118,19 +122,25 @@ impl Http {
 
     /// Sends a request with the credential, and once more with a new one if the server refuses a
     /// token that was valid before: it may have been revoked.
-    async fn send(&mut self, request: &RequestBuilder) -> Result<Response, TransportError> {
+    async fn send(
+        &mut self,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Response, TransportError> {
         loop {
+            let was_kept = self.authorization.is_kept();
             let value = self.authorization.value().await;
-            let value = value.map_err(TransportError::Token)?;
-            // Bodies are in memory, so a request can be repeated.
-            let mut request = request.try_clone().ok_or(TransportError::Timeout)?;
-            if let Some(value) = value {
+            let mut request = request(&self.client);
+            if let Some(value) = value.map_err(TransportError::Token)? {
                 request = request.header(AUTHORIZATION, value);
             }
             let response = request.send().await.map_err(classify)?;
-            if response.status() != StatusCode::UNAUTHORIZED || !self.authorization.renew() {
-                return Ok(response);
+            if response.status() == StatusCode::UNAUTHORIZED {
+                self.authorization.forget();
+                if was_kept {
+                    continue;
+                }
             }
+            return Ok(response);
         }
     }
 

@@ -81,6 +81,9 @@ pub enum CredentialError {
     /// A password or token, or nothing, for a remote over SSH.
     #[error("a remote over SSH needs a private key and known_hosts")]
     NoKeyOverSsh,
+    /// An HTTP proxy, for a remote over SSH.
+    #[error("a remote over SSH is not reached through a proxy; remove proxy, or use HTTPS")]
+    ProxyOverSsh,
     /// Where the App's API is can't be told from the remote's address.
     #[error(
         "the address of the GitHub App's API is not known, for the remote is not on github.com\n\

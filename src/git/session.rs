@@ -231,11 +231,11 @@ impl Session {
     }
 
     fn protocol(&self, source: ProtocolError) -> Error {
-        let source = match source {
-            ProtocolError::Remote { text } => ProtocolError::Remote {
-                text: self.transport.redact(&text),
-            },
-            source => source,
+        let source = if let ProtocolError::Remote { text } = source {
+            let text = self.transport.redact(&text);
+            ProtocolError::Remote { text }
+        } else {
+            source
         };
         Error::Protocol {
             remote: self.remote.clone(),

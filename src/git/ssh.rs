@@ -105,7 +105,7 @@ impl Ssh {
             return Err(wrong());
         };
         if options.proxy.is_some() {
-            return Err(TransportError::Proxy);
+            return Err(TransportError::Credential(CredentialError::ProxyOverSsh));
         }
         Ok(Self {
             target: Target {
@@ -157,10 +157,9 @@ impl Ssh {
 
     /// Ends what is running.
     pub(super) async fn finish(&mut self) {
-        for program in [self.upload.take(), self.receive.take()] {
-            if let Some(program) = program {
-                program.finish().await;
-            }
+        let running = [self.upload.take(), self.receive.take()];
+        for program in running.into_iter().flatten() {
+            program.finish().await;
         }
     }
 

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use image_update_core::remote::{BranchName, RepoPath};
 use image_update_operator::git::{
     error::{Error, PathError, TransportError, UpdateError},
-    options::{Credential, RemoteOptions, Timeouts},
+    options::{Credential, RemoteOptions},
     remote::Remote,
     update::{CommitDraft, Receipt, Signature, Snapshot, UpdateRequest},
 };
@@ -48,7 +48,7 @@ fn remote_with(
         credential: Some(Credential::basic(USER, PASSWORD)),
         ca_pem: server.ca_pem().map(|pem| pem.as_bytes().to_vec()),
         insecure: server.ca_pem().is_none(),
-        timeouts: Timeouts::default(),
+        ..RemoteOptions::default()
     };
     change(&mut options);
     let url = server.url(name).parse().context("the server's address")?;

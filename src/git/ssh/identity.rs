@@ -115,11 +115,14 @@ fn pem(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, IdentityError
     }
     // With a passphrase, a key that is not encrypted would be refused.
     let passphrase = passphrase.filter(|_| is_encrypted);
-    decode_secret_key(text, passphrase).map_err(|error| match error {
+    decode_secret_key(text, passphrase).map_err(|error| {
         // What comes out with the wrong passphrase is random, so anything can be wrong with it.
-        russh::keys::Error::CouldNotReadKey => IdentityError::Malformed,
-        _ if is_encrypted => IdentityError::WrongPassphrase,
-        _ => IdentityError::Malformed,
+        let is_read = !matches!(error, russh::keys::Error::CouldNotReadKey);
+        if is_encrypted && is_read {
+            IdentityError::WrongPassphrase
+        } else {
+            IdentityError::Malformed
+        }
     })
 }
 
