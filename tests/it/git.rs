@@ -5,6 +5,7 @@
 mod branch;
 mod race;
 mod sign;
+mod ssh;
 mod transport;
 mod write;
 
@@ -131,9 +132,8 @@ async fn refused_write(remote: &Remote, files: &[(&str, &[u8])]) -> Error {
     }
 }
 
-/// Compares an error with its causes to the expected text, and looks for secrets in it.
-#[track_caller]
-fn check_error(server: &GitServer, name: &str, error: &dyn std::error::Error, expected: &str) {
+/// An error with its causes, up to those of the HTTP client.
+fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     let is_client = |it: &dyn std::error::Error| {
@@ -144,6 +144,13 @@ fn check_error(server: &GitServer, name: &str, error: &dyn std::error::Error, ex
         text = format!("{text}: {current}");
         cause = current.source();
     }
+    text
+}
+
+/// Compares an error with its causes to the expected text, and looks for secrets in it.
+#[track_caller]
+fn check_error(server: &GitServer, name: &str, error: &dyn std::error::Error, expected: &str) {
+    let text = describe(error);
     assert_eq!(text.replace(&server.url(name), "<remote>"), expected);
     let everything = format!("{error:?} {text}");
     for secret in [PASSWORD, "wrong-horse", "c29tZWJvZHk6"] {

@@ -10,7 +10,7 @@ mod repository;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -159,6 +159,11 @@ impl GitServer {
     /// the same requests happen one after the other.
     pub fn inject(&self, on: &str, fault: Fault) {
         self.front.inject(on, fault);
+    }
+
+    /// The folder of the repositories.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
     }
 
     fn repository(&self, name: &str) -> PathBuf {

@@ -6,5 +6,6 @@ pub mod git_server;
 pub mod process;
 pub mod recorder;
 pub mod registry;
+pub mod ssh_server;
 pub mod stack;
 pub mod tls;

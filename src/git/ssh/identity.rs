@@ -9,8 +9,15 @@ use sha2::{Digest as _, Sha256};
 /// The first line of a key in OpenSSH's own format.
 const OPENSSH_HEADER: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 
-/// What stands in a key of another format that is encrypted.
-const ENCRYPTED_MARKS: [&str; 2] = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"];
+/// What stands in a key of PKCS #8 that is encrypted.
+const ENCRYPTED_PKCS8: &str = "BEGIN ENCRYPTED PRIVATE KEY";
+
+/// What stands in a key of the formats before it that is encrypted. Only of RSA keys is this way
+/// known to the library.
+const ENCRYPTED_PEM: &str = "Proc-Type: 4,ENCRYPTED";
+
+/// The first line of RSA keys of the formats before PKCS #8.
+const RSA_PEM: &str = "BEGIN RSA PRIVATE KEY";
 
 /// A private key, and the keys of the servers it may be used with. Erased from memory when dropped,
 /// never shown.
@@ -109,7 +116,11 @@ fn openssh(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, IdentityE
 }
 
 fn pem(text: &str, passphrase: Option<&str>) -> Result<PrivateKey, IdentityError> {
-    let is_encrypted = ENCRYPTED_MARKS.iter().any(|mark| text.contains(mark));
+    let is_old = text.contains(ENCRYPTED_PEM);
+    if is_old && !text.contains(RSA_PEM) {
+        return Err(IdentityError::Malformed);
+    }
+    let is_encrypted = is_old || text.contains(ENCRYPTED_PKCS8);
     if is_encrypted && passphrase.is_none() {
         return Err(IdentityError::NoPassphrase);
     }
