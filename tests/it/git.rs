@@ -2,6 +2,7 @@
 //!
 //! Each test looks at the repository afterwards with git's own eyes, `git fsck --strict` included.
 
+mod access;
 mod branch;
 mod race;
 mod sign;

@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
@@ -22,6 +23,8 @@ use self::{
     authority::Authority,
     front::{Front, serve},
 };
+use crate::tls::Certified;
+
 pub use self::{
     front::Fault,
     repository::{Commit, Entry, ObjectFormat, TreeEntry},
@@ -33,6 +36,7 @@ pub struct GitServer {
     front: Arc<Front>,
     address: SocketAddr,
     ca_pem: Option<String>,
+    client: Option<Certified>,
     root: tempfile::TempDir,
     allow_filter: bool,
     _tasks: JoinSet<()>,
@@ -42,7 +46,8 @@ pub struct GitServer {
 #[derive(Debug, Clone)]
 pub struct Builder {
     tls: bool,
-    basic_auth: Option<(String, String)>,
+    only_clients: bool,
+    authorization: Option<String>,
     allow_filter: bool,
     protocol_v0: bool,
 }
@@ -58,7 +63,22 @@ impl Builder {
     /// Answers 401 to whoever does not bring these.
     #[must_use]
     pub fn basic_auth(mut self, username: &str, password: &str) -> Self {
-        self.basic_auth = Some((username.to_owned(), password.to_owned()));
+        self.authorization = Some(basic(username, password));
+        self
+    }
+
+    /// Answers 401 to whoever does not bring this as a bearer token.
+    #[must_use]
+    pub fn bearer_auth(mut self, token: &str) -> Self {
+        self.authorization = Some(format!("Bearer {token}"));
+        self
+    }
+
+    /// Serves HTTPS, and only to who shows the certificate of [`GitServer::client`].
+    #[must_use]
+    pub fn client_certificates(mut self) -> Self {
+        self.tls = true;
+        self.only_clients = true;
         self
     }
 
@@ -83,16 +103,19 @@ impl Builder {
             .await
             .context("binding")?;
         let address = listener.local_addr().context("reading the port")?;
-        let (acceptor, ca_pem) = if self.tls {
+        let (acceptor, ca_pem, client) = if self.tls {
             let authority = Authority::new()?;
-            let acceptor = TlsAcceptor::from(authority.server_config(&["127.0.0.1", "localhost"])?);
-            (Some(acceptor), Some(authority.pem()))
+            let names = ["127.0.0.1", "localhost"];
+            let config = authority.server_config(&names, self.only_clients)?;
+            let client = authority.client()?;
+            let acceptor = TlsAcceptor::from(config);
+            (Some(acceptor), Some(authority.pem()), Some(client))
         } else {
-            (None, None)
+            (None, None, None)
         };
         let front = Arc::new(Front::new(
             root.path().to_owned(),
-            self.basic_auth,
+            self.authorization,
             self.protocol_v0,
         ));
         let mut tasks = JoinSet::new();
@@ -102,6 +125,7 @@ impl Builder {
             front,
             address,
             ca_pem,
+            client,
             root,
             allow_filter,
             _tasks: tasks,
@@ -114,7 +138,8 @@ impl GitServer {
     pub fn builder() -> Builder {
         Builder {
             tls: false,
-            basic_auth: None,
+            only_clients: false,
+            authorization: None,
             allow_filter: true,
             protocol_v0: false,
         }
@@ -133,6 +158,16 @@ impl GitServer {
     /// The certificate that signed the server's, for servers with TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
+    }
+
+    /// A client's certificate that the server's authority signed, for servers with TLS.
+    pub fn client(&self) -> Option<&Certified> {
+        self.client.as_ref()
+    }
+
+    /// From now on, answers 401 to whoever does not bring these.
+    pub fn accept(&self, username: &str, password: &str) {
+        self.front.accept(basic(username, password));
     }
 
     /// How many requests came in, refused ones included.
@@ -169,4 +204,9 @@ impl GitServer {
     fn repository(&self, name: &str) -> PathBuf {
         self.root.path().join(format!("{name}.git"))
     }
+}
+
+fn basic(username: &str, password: &str) -> String {
+    let pair = BASE64_STANDARD.encode(format!("{username}:{password}"));
+    format!("Basic {pair}")
 }
