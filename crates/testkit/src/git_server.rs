@@ -45,18 +45,25 @@ pub struct GitServer {
 /// How a server is to be. The default is plain HTTP for everybody, with filters.
 #[derive(Debug, Clone)]
 pub struct Builder {
-    tls: bool,
-    only_clients: bool,
+    encryption: Encryption,
     authorization: Option<String>,
     allow_filter: bool,
     protocol_v0: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encryption {
+    None,
+    Tls,
+    /// TLS, for clients with a certificate.
+    ClientCertificates,
 }
 
 impl Builder {
     /// Serves HTTPS (HTTP/2 and 1.1) with a certificate for `127.0.0.1` and `localhost`.
     #[must_use]
     pub fn tls(mut self) -> Self {
-        self.tls = true;
+        self.encryption = Encryption::Tls;
         self
     }
 
@@ -77,8 +84,7 @@ impl Builder {
     /// Serves HTTPS, and only to who shows the certificate of [`GitServer::client`].
     #[must_use]
     pub fn client_certificates(mut self) -> Self {
-        self.tls = true;
-        self.only_clients = true;
+        self.encryption = Encryption::ClientCertificates;
         self
     }
 
@@ -103,15 +109,16 @@ impl Builder {
             .await
             .context("binding")?;
         let address = listener.local_addr().context("reading the port")?;
-        let (acceptor, ca_pem, client) = if self.tls {
+        let (acceptor, ca_pem, client) = if self.encryption == Encryption::None {
+            (None, None, None)
+        } else {
             let authority = Authority::new()?;
             let names = ["127.0.0.1", "localhost"];
-            let config = authority.server_config(&names, self.only_clients)?;
+            let only_clients = self.encryption == Encryption::ClientCertificates;
+            let config = authority.server_config(&names, only_clients)?;
             let client = authority.client()?;
             let acceptor = TlsAcceptor::from(config);
             (Some(acceptor), Some(authority.pem()), Some(client))
-        } else {
-            (None, None, None)
         };
         let front = Arc::new(Front::new(
             root.path().to_owned(),
@@ -137,8 +144,7 @@ impl GitServer {
     /// Starts to describe a server.
     pub fn builder() -> Builder {
         Builder {
-            tls: false,
-            only_clients: false,
+            encryption: Encryption::None,
             authorization: None,
             allow_filter: true,
             protocol_v0: false,

@@ -179,12 +179,14 @@ fn parsed(secret: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "rows have it at hand")]
 fn check(secret: &str, expected: Result<Option<Credential>, CredentialsError>) {
     let read = read(&parsed(secret), clock).map(|options| options.credential);
     assert_eq!(read, expected, "{secret}");
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "rows have it at hand")]
 fn check_all(secret: &[(&str, &str)], expected: Result<Option<Credential>, CredentialsError>) {
     let data = secret
         .iter()

@@ -6,6 +6,7 @@ mod batching;
 mod branches;
 mod builds;
 mod crash;
+mod git_access;
 mod main_job;
 mod revert;
 mod sharing;

@@ -207,8 +207,10 @@ async fn github_apps_without_a_token_are_told_why() -> Result<()> {
     server.create_repository("env", FILES)?;
     let other = UserKey::generate(KeyType::Rsa, KeyFormat::Pkcs8, "")?.private;
     let id = github_app::INSTALLATION_ID;
-    let rows: [(&str, &str, fn(&TokenError) -> bool); 2] = [
-        (id, &other, |it| matches!(it, TokenError::Unauthorized)),
+    let rows: [(_, _, fn(&_) -> _); 2] = [
+        (id, other.as_str(), |it| {
+            matches!(it, TokenError::Unauthorized)
+        }),
         ("816", service.private_key(), |it| {
             matches!(it, TokenError::NoInstallation)
         }),

@@ -184,7 +184,7 @@ async fn a_server_that_is_not_known_is_sent_nothing() -> Result<()> {
     let own = doors.ssh.host_key(KeyType::Ed25519)?;
     let other = UserKey::generate(KeyType::Ed25519, KeyFormat::Openssh, "")?;
     let other = other.public.trim();
-    let rows: [(String, fn(&HostKeyError) -> bool, &str); 5] = [
+    let rows: [(String, fn(&_) -> _, _); 5] = [
         (
             format!("{name} {other}"),
             |it| matches!(it, HostKeyError::Mismatch { .. }),

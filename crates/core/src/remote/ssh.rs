@@ -103,12 +103,18 @@ fn absolute(mut url: Url, user: String, path: String) -> Parsed {
 /// Sets the host as an address of the web would have it: in lower case, and IPv4 addresses in their
 /// one spelling, so that they can be told.
 fn set_host(url: &mut Url, host: &str) -> Result<(), RemoteUrlError> {
-    let host = Host::parse(host).map_err(|source| match source {
-        url::ParseError::EmptyHost => RemoteUrlError::NoHost,
-        source => RemoteUrlError::Malformed(source),
-    })?;
+    let host = Host::parse(host).map_err(malformed)?;
     url.set_host(Some(&host.to_string()))
         .map_err(RemoteUrlError::Malformed)
+}
+
+/// What the library says of an address, with the one case told apart that users meet.
+pub(super) fn malformed(source: url::ParseError) -> RemoteUrlError {
+    if source == url::ParseError::EmptyHost {
+        RemoteUrlError::NoHost
+    } else {
+        RemoteUrlError::Malformed(source)
+    }
 }
 
 fn checked_user(user: &str) -> Result<String, RemoteUrlError> {

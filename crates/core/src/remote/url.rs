@@ -139,13 +139,7 @@ impl FromStr for RemoteUrl {
         if let Some(parsed) = ssh::parse_scp(text) {
             return Self::over_ssh(parsed?);
         }
-        let url = Url::parse(text).map_err(|source| {
-            if source == url::ParseError::EmptyHost {
-                RemoteUrlError::NoHost
-            } else {
-                RemoteUrlError::Malformed(source)
-            }
-        })?;
+        let url = Url::parse(text).map_err(ssh::malformed)?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(RemoteUrlError::QueryOrFragment);
         }
@@ -165,7 +159,7 @@ impl FromStr for RemoteUrl {
 
 impl RemoteUrl {
     fn over_http(mut url: Url, scheme: Scheme) -> Result<Self, RemoteUrlError> {
-        refuse_link_local(url.host())?;
+        refuse_link_local(url.host().as_ref())?;
         let path = url.path().trim_end_matches('/').to_owned();
         if path.is_empty() {
             return Err(RemoteUrlError::NoPath);
@@ -183,7 +177,7 @@ impl RemoteUrl {
         let ssh::Parsed { text, url, place } = parsed;
         // The URL standard knows addresses in the hosts of the web's schemes only.
         let host = Host::parse(url.host_str().unwrap_or_default());
-        refuse_link_local(host.ok())?;
+        refuse_link_local(host.ok().as_ref())?;
         Ok(Self(Arc::new(Parts {
             text,
             url,
@@ -193,12 +187,12 @@ impl RemoteUrl {
     }
 }
 
-fn refuse_link_local<S>(host: Option<Host<S>>) -> Result<(), RemoteUrlError> {
+fn refuse_link_local<S>(host: Option<&Host<S>>) -> Result<(), RemoteUrlError> {
     let address = match host {
         None => return Err(RemoteUrlError::NoHost),
         Some(Host::Domain(_)) => return Ok(()),
-        Some(Host::Ipv4(address)) => IpAddr::V4(address),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address),
+        Some(Host::Ipv4(address)) => IpAddr::V4(*address),
+        Some(Host::Ipv6(address)) => IpAddr::V6(*address),
     };
     if is_link_local(address) {
         Err(RemoteUrlError::LinkLocal)

@@ -1,5 +1,5 @@
-//! OpenSSH's `known_hosts`: which key a server must show. Described by sshd(8), "SSH_KNOWN_HOSTS
-//! FILE FORMAT".
+//! OpenSSH's `known_hosts`: which key a server must show. Described by the section on this file of
+//! sshd(8).
 //!
 //! Stricter than OpenSSH where that is safer: a line that can't be read is an error instead of
 //! skipped, for it may be the one that revokes a key; and a port other than 22 is only ever found
