@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use image_update_core::argocd::{PlaceError, SourceError};
 use image_update_core::image::Repository;
-use image_update_core::remote::RepoPathError;
+use image_update_core::remote::{RemoteUrl, RepoPathError};
 
 use super::conditions::Health;
 use super::remote_errors::{git_disposition, git_reason, registry_disposition, registry_reason};
@@ -153,6 +153,14 @@ pub(super) enum Error {
         problem: RepoPathError,
     },
 
+    /// Argo CD's credentials can't be used.
+    #[error(transparent)]
+    ArgocdCredentials(ArgocdProblem),
+
+    /// What Argo CD knows of remotes could not be read; the error says what of it.
+    #[error(transparent)]
+    ArgocdRepositories(argocd::repositories::ReadError),
+
     /// An Application could not be written; the error names it.
     #[error(transparent)]
     Application(argocd::error::Error),
@@ -187,6 +195,37 @@ pub(super) enum PlaceProblem {
     /// Plain manifests have no overrides.
     #[error("its source is plain manifests, which have no parameters to override")]
     NoOverrides,
+}
+
+/// Why Argo CD's credentials can't be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ArgocdProblem {
+    /// The policy is not of Argo CD's namespace.
+    #[error(
+        "credentials.argocd is for policies of Argo CD's namespace; name a Secret in          credentials.secretRef, or start the operator with --argocd-credentials=all"
+    )]
+    OtherNamespace,
+    /// The policy is of another namespace, and nothing says which project it is about.
+    #[error(
+        "outside of Argo CD's namespace, credentials.argocd is for policies with applications;          name a Secret in credentials.secretRef"
+    )]
+    NoApplication,
+    /// The Application's project does not permit the remote.
+    #[error("AppProject {project} does not permit {remote}; add it to its sourceRepos")]
+    Project {
+        /// The project.
+        project: String,
+        /// The remote.
+        remote: RemoteUrl,
+    },
+    /// Argo CD has nothing for the remote.
+    #[error(
+        "Argo CD has no repository Secret for {remote}, and none with the address of a folder          above it; schemes and hosts have to be the same"
+    )]
+    NoSecret {
+        /// The remote.
+        remote: RemoteUrl,
+    },
 }
 
 /// What is wrong with a Secret.
@@ -249,6 +288,9 @@ impl Error {
             | Self::InvalidAuthor(_)
             | Self::HostNotAllowed { .. }
             | Self::AccessDenied { .. }
+            | Self::ArgocdCredentials(
+                ArgocdProblem::OtherNamespace | ArgocdProblem::NoApplication,
+            )
             | Self::TooManyBuilds { .. }
             | Self::Conflict { .. } => Disposition::Stall,
             Self::WatchNotFound { .. }
@@ -261,6 +303,10 @@ impl Error {
             | Self::ReadObject { .. }
             | Self::InvalidSecret { .. }
             | Self::ApplicationsUnavailable
+            | Self::ArgocdCredentials(
+                ArgocdProblem::Project { .. } | ArgocdProblem::NoSecret { .. },
+            )
+            | Self::ArgocdRepositories(_)
             | Self::Application(_) => Disposition::Retry,
             Self::Registry(source) => registry_disposition(source),
             Self::WriteBack(source) => match source {
@@ -279,10 +325,16 @@ impl Error {
             | Self::TargetPath { .. }
             | Self::TooManyBuilds { .. } => Reason::InvalidSpec,
             Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
-            Self::ObjectNotFound { .. } => Reason::SecretNotFound,
+            Self::ObjectNotFound { .. }
+            | Self::ArgocdCredentials(ArgocdProblem::NoSecret { .. }) => Reason::SecretNotFound,
             Self::InvalidSecret { .. } => Reason::InvalidSecret,
             Self::WatchNotFound { .. } => Reason::WatchNotFound,
             Self::AccessDenied { .. } => Reason::AccessDenied,
+            Self::ArgocdCredentials(
+                ArgocdProblem::OtherNamespace
+                | ArgocdProblem::NoApplication
+                | ArgocdProblem::Project { .. },
+            ) => Reason::CredentialsDenied,
             Self::WatchNotReady { .. } => Reason::WatchNotReady,
             Self::Registry(source) => registry_reason(source),
             Self::WriteBack(source) => match source {
@@ -295,7 +347,9 @@ impl Error {
             Self::NoApplication => Reason::NoApplication,
             Self::ApplicationPlace { .. } | Self::SourceAddress { .. } => Reason::InvalidSource,
             Self::Application(argocd::error::Error::Conflict { .. }) => Reason::ApplicationConflict,
-            Self::ReadObject { .. } | Self::Application(_) => Reason::ClusterAccessFailed,
+            Self::ReadObject { .. } | Self::ArgocdRepositories(_) | Self::Application(_) => {
+                Reason::ClusterAccessFailed
+            }
         }
     }
 

@@ -125,6 +125,11 @@ fn guide(reason: Reason) -> Guide {
             STALLS,
             "The watch's owner has to name this namespace's labels in `accessFrom`. A watch that is not there looks the same from another namespace.",
         ),
+        Reason::CredentialsDenied => (
+            Policy,
+            "`Stalled`: waits for a change of the policy; `Reconciling` where the Application's project forbids the remote, which is tried again",
+            "`credentials.argocd` is for policies of Argo CD's namespace, of others with `--argocd-credentials=all`; and the AppProject has to permit the repository.",
+        ),
         Reason::WatchNotReady => (
             Policy,
             WAITS,

@@ -34,6 +34,8 @@ pub enum Reason {
     WatchNotFound,
     /// The ImageWatch belongs to another namespace and does not grant access.
     AccessDenied,
+    /// Argo CD's credentials are not for this policy, or not for this remote.
+    CredentialsDenied,
     /// The ImageWatch has no list of tags yet.
     WatchNotReady,
     /// The host is outside what `--allowed-hosts` permits.
@@ -125,6 +127,7 @@ impl Reason {
             Self::ClusterAccessFailed => "ClusterAccessFailed",
             Self::WatchNotFound => "WatchNotFound",
             Self::AccessDenied => "AccessDenied",
+            Self::CredentialsDenied => "CredentialsDenied",
             Self::WatchNotReady => "WatchNotReady",
             Self::HostNotAllowed => "HostNotAllowed",
             Self::RegistryUnauthorized => "RegistryUnauthorized",

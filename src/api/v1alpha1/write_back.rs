@@ -89,8 +89,9 @@ pub struct PushSpec {
     pub branch: String,
 }
 
-/// As whom a git remote is asked.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+/// As whom a git remote is asked: exactly one.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.secretRef) != has(self.argocd)").message("set exactly one of credentials.secretRef and credentials.argocd"))]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialsSpec {
     /// A Secret of this namespace, with one of: `username` and `password`; `bearerToken`; for SSH,
@@ -102,8 +103,21 @@ pub struct CredentialsSpec {
     /// `tlsClientCertData` and `tlsClientCertKey`) for one that asks for a certificate; `proxy`,
     /// and `noProxy`. Over SSH, the server's key must be in `known_hosts`, as `ssh-keyscan` prints
     /// it and hashed or not; with another port than 22, as `[host]:port`.
-    pub secret_ref: LocalObjectReference,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalObjectReference>,
+
+    /// What Argo CD itself has for the repository: its repository Secret, else the credential
+    /// template with the longest address above it, of the same scheme and host; servers are
+    /// verified by Argo CD's known hosts and certificates. For policies of Argo CD's namespace; for
+    /// others, if the operator runs with `--argocd-credentials=all` and they have `applications`.
+    /// The project of each Application has to permit the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argocd: Option<ArgocdCredentialsSpec>,
 }
+
+/// Argo CD's own credentials. There is nothing to set.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub struct ArgocdCredentialsSpec {}
 
 /// A file to write: exactly one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]

@@ -21,8 +21,8 @@ use image::read_image;
 use problems::Collector;
 pub use problems::Problems;
 pub use write_back::{
-    ApplicationRule, CommitModel, GitModel, TargetFormat, TargetModel, WriteBackModel, files,
-    from_root, selects,
+    ApplicationRule, CommitModel, CredentialsModel, GitModel, TargetFormat, TargetModel,
+    WriteBackModel, files, from_root, selects,
 };
 
 /// The interval of an object whose own can't be read.

@@ -1,4 +1,4 @@
-//! Turns the world into data: tags of each image, and the credential of the remote.
+//! Turns the world into data: tags of each image, and the key that commits are signed with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,8 @@ use crate::controller::error::{Error, SecretProblem};
 use crate::controller::secrets;
 use crate::controller::status::names;
 use crate::controller::tags::WatchedTags;
-use crate::git::options::{Credential, RemoteOptions};
 use crate::git::signing::SigningKey;
 use crate::registry::Access;
-use crate::write_back::git_credentials;
 
 /// How often an `image` without a watch is scanned: the default interval of a watch.
 pub(super) const INLINE_SCAN_INTERVAL: Duration = Duration::from_mins(2);
@@ -183,42 +181,6 @@ async fn watch_access(watch: &ImageWatch, context: &Context) -> Result<Access, E
     let model = crate::api::validate::image_watch(&watch.spec).map_err(Error::InvalidSpec)?;
     let namespace = names(&watch.metadata).0;
     crate::controller::image_watch::access(&context.kube, namespace, &watch.spec, &model).await
-}
-
-/// How the policy's remote is asked.
-pub(super) async fn remote_options(
-    policy: &ImageUpdatePolicy,
-    git: &GitModel,
-    context: &Context,
-) -> Result<RemoteOptions, Error> {
-    let Some(name) = &git.secret else {
-        return Ok(RemoteOptions {
-            insecure: git.insecure,
-            ..RemoteOptions::default()
-        });
-    };
-    let secret = secrets::secret(&context.kube, names(&policy.metadata).0, name).await?;
-    let clock = context.clock.reader();
-    // Opening an encrypted key is made slow on purpose.
-    let read = tokio::task::spawn_blocking(move || git_credentials::read(&secret.data, clock));
-    let read = read
-        .await
-        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-    let options = read.map_err(|error| Error::InvalidSecret {
-        name: name.clone(),
-        problem: SecretProblem::GitCredentials(error),
-    })?;
-    let token_host = options.credential.as_ref().and_then(Credential::token_host);
-    if let Some((host, port)) = token_host
-        && !context.allowed_hosts.allows(host, port)
-    {
-        let host = host.to_owned();
-        return Err(Error::HostNotAllowed { host });
-    }
-    Ok(RemoteOptions {
-        insecure: git.insecure,
-        ..options
-    })
 }
 
 /// The keys of a Secret that may hold a signing key, in the order they are looked for.
