@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use image_update_core::remote::RepoPath;
 use image_update_operator::git::options::{Credential, RemoteOptions};
 use image_update_operator::git::remote::Remote;
-use image_update_operator::git::update::{CommitDraft, Signature, Snapshot, UpdateRequest};
+use image_update_operator::git::update::{CommitDraft, Paths, Signature, Snapshot, UpdateRequest};
 use image_update_testkit::git_server::GitServer;
 use jiff::Timestamp;
 use tokio::process::Command;
@@ -65,7 +65,8 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     let poll = measure(&server, async {
-        warm.read(None, &[path(&application(0))?]).await?;
+        warm.read(None, &Paths::from_iter([path(&application(0))?]))
+            .await?;
         Ok(())
     });
     let poll = poll.await?;
@@ -188,7 +189,7 @@ fn remote(server: &GitServer) -> anyhow::Result<Remote> {
 async fn engine(remote: &Remote, file: &str, tag: &str) -> anyhow::Result<()> {
     let path = path(file)?;
     let request = UpdateRequest {
-        paths: vec![path.clone()],
+        paths: Paths::from_iter([path.clone()]),
         ..UpdateRequest::default()
     };
     let decide = |snapshot: &Snapshot| {

@@ -156,7 +156,7 @@ async fn ask(repository: &Repository, policy: &Policy, access: &Access) -> Resul
     }
     Ok(Found {
         tags: Some(tags.len()),
-        candidates: tags.into_iter().map(Candidate::new).collect(),
+        candidates: tags.tags().map(Candidate::new).collect(),
         digest: None,
     })
 }

@@ -121,6 +121,7 @@ pub(super) fn git_reason(error: &git::Error) -> Reason {
             | PathError::FileAndDirectory => Reason::UnsafePath,
             PathError::LfsPointer | PathError::TooLarge => Reason::InvalidTarget,
         },
+        E::TooManyFiles { .. } => Reason::InvalidTarget,
         E::Draft { .. } => Reason::InvalidSpec,
         E::ForeignCommits { .. } => Reason::ForeignCommits,
         E::PushRejected { .. } => Reason::PushRejected,
@@ -142,6 +143,7 @@ pub(super) fn git_disposition(error: &git::Error) -> Disposition {
         | E::BranchNotFound { .. }
         | E::NoDefaultBranch { .. }
         | E::Path { .. }
+        | E::TooManyFiles { .. }
         | E::Draft { .. }
         | E::ForeignCommits { .. }
         | E::PushRejected { .. } => Disposition::Stall,

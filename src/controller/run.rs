@@ -170,6 +170,8 @@ where
         }
     };
     events
+        // Nobody looks at who owns which field, and it is most of an object.
+        .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
         .inspect(move |event| match event {
             Ok(Event::InitDone) => known.cancel(),

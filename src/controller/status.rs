@@ -107,10 +107,16 @@ impl<S: Status> StatusWriter<S> {
 
     /// The newest known status of an object whose cached copy is (`meta`, `cached`).
     pub(super) fn latest(&self, meta: &ObjectMeta, cached: Option<&S>) -> Option<S> {
-        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        match meta.uid.as_ref().and_then(|uid| written.get(uid)) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let uid = meta.uid.as_ref();
+        match uid.and_then(|uid| written.get(uid)) {
             Some((version, status)) if resource_version(meta) < *version => Some(status.clone()),
-            Some(_) | None => cached.cloned(),
+            Some(_) => {
+                // The watch has caught up, and will not fall behind again.
+                uid.and_then(|uid| written.remove(uid));
+                cached.cloned()
+            }
+            None => cached.cloned(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use image_update_core::image::{Candidate, Repository, Sightings, Tag};
+use image_update_core::image::{Candidate, Repository, Sightings, TagSet};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -17,7 +17,7 @@ pub(super) struct WatchedTags {
     /// The repository that was scanned.
     pub(super) repository: Repository,
     /// The tags, without the excluded ones.
-    pub(super) candidates: Arc<[Candidate]>,
+    pub(super) tags: Arc<TagSet>,
     /// Digest of the sorted list.
     pub(super) revision: String,
     /// When they were first seen.
@@ -30,15 +30,26 @@ impl WatchedTags {
         repository: Repository,
         list: &TagList,
         sightings: Arc<Sightings>,
-        excludes: impl Fn(&Tag) -> bool,
+        excludes: impl Fn(&str) -> bool,
     ) -> Self {
-        let kept = list.tags.iter().filter(|tag| !excludes(tag));
+        let tags = if list.tags.iter().any(&excludes) {
+            let kept = list.tags.tags().filter(|tag| !excludes(tag.as_str()));
+            Arc::new(kept.collect())
+        } else {
+            Arc::clone(&list.tags)
+        };
         Self {
             repository,
-            candidates: kept.cloned().map(Candidate::new).collect(),
+            tags,
             revision: list.revision.to_string(),
             sightings,
         }
+    }
+
+    /// The tags as a strategy takes them. They take far more memory than [`Self::tags`], so they
+    /// are made for each decision.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        self.tags.tags().map(Candidate::new).collect()
     }
 }
 

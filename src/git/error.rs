@@ -5,7 +5,7 @@
 
 use gix::ObjectId;
 use image_update_core::{
-    remote::{BranchName, RemoteUrl, RepoPath},
+    remote::{BranchName, RemoteUrl, RepoFolder, RepoPath},
     wire::report_status::RemoteText,
 };
 
@@ -23,6 +23,8 @@ pub use super::{
     tree::MalformedTree,
     update::DraftError,
 };
+
+use super::locate::MAX_FOUND;
 
 /// Why a remote could not be read or written. One variant per thing a user would do differently.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +90,19 @@ pub enum Error {
         /// What is wrong with it.
         #[source]
         source: PathError,
+    },
+    /// A folder with more files than are read.
+    #[error(
+        "{branch} of {remote} has more than {MAX_FOUND} YAML files in {folder}; name a smaller \
+         folder"
+    )]
+    TooManyFiles {
+        /// The remote.
+        remote: RemoteUrl,
+        /// The branch.
+        branch: BranchName,
+        /// The folder.
+        folder: RepoFolder,
     },
     /// A tree that git itself could not read.
     #[error("could not read the directories at {branch} of {remote}")]

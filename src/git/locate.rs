@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gix::{ObjectId, hash, objs::Kind};
-use image_update_core::remote::RepoPath;
+use image_update_core::remote::{RepoFolder, RepoPath};
 
 use super::{
     store::Store,
     tree::{Entries, EntryKind, MalformedTree},
     update::MAX_FILE_BYTES,
 };
+
+/// The most files that folders may have: they are all read, and parsed if they may name the image.
+pub(crate) const MAX_FOUND: usize = 5_000;
 
 /// Why a path is not used. Nothing here is ever worked around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +45,8 @@ pub enum PathError {
 pub(crate) struct PathTree<'a, T> {
     pub(crate) children: BTreeMap<&'a [u8], Self>,
     pub(crate) leaf: Option<(&'a RepoPath, T)>,
+    /// Whether every YAML file below is meant, too.
+    folder: Option<&'a RepoFolder>,
 }
 
 /// How far the paths could be followed.
@@ -49,6 +54,8 @@ pub(crate) struct PathTree<'a, T> {
 pub(crate) struct Located {
     /// The id of each file; nothing where there is none.
     pub(crate) files: BTreeMap<RepoPath, Option<ObjectId>>,
+    /// The files that were found in folders.
+    pub(crate) found: BTreeMap<RepoPath, ObjectId>,
     /// Trees that are needed to go on.
     pub(crate) missing: BTreeSet<ObjectId>,
 }
@@ -58,26 +65,47 @@ pub(crate) struct Located {
 pub(crate) enum LocateError {
     Malformed(MalformedTree),
     Path(RepoPath, PathError),
+    TooManyFiles(RepoFolder),
 }
 
 impl<'a, T> PathTree<'a, T> {
     pub(crate) fn new(paths: impl IntoIterator<Item = (&'a RepoPath, T)>) -> Self {
-        let mut root = Self {
-            children: BTreeMap::new(),
-            leaf: None,
-        };
+        let mut root = Self::empty();
         for (path, value) in paths {
-            let mut node = &mut root;
-            for name in path.components() {
-                let child = node.children.entry(name.as_bytes());
-                node = child.or_insert_with(|| Self {
-                    children: BTreeMap::new(),
-                    leaf: None,
-                });
-            }
-            node.leaf = Some((path, value));
+            root.node(path).leaf = Some((path, value));
         }
         root
+    }
+
+    /// Adds folders of which every YAML file is meant.
+    pub(crate) fn with_folders(
+        mut self,
+        folders: impl IntoIterator<Item = &'a RepoFolder>,
+    ) -> Self {
+        for folder in folders {
+            match folder.path() {
+                Some(path) => self.node(path).folder = Some(folder),
+                None => self.folder = Some(folder),
+            }
+        }
+        self
+    }
+
+    fn empty() -> Self {
+        Self {
+            children: BTreeMap::new(),
+            leaf: None,
+            folder: None,
+        }
+    }
+
+    fn node(&mut self, path: &'a RepoPath) -> &mut Self {
+        let mut node = self;
+        for name in path.components() {
+            let child = node.children.entry(name.as_bytes());
+            node = child.or_insert_with(Self::empty);
+        }
+        node
     }
 
     /// A path that another one goes through: it cannot be a file.
@@ -90,6 +118,7 @@ impl<'a, T> PathTree<'a, T> {
     /// The first path in this subtree.
     fn any_path(&self) -> Option<&'a RepoPath> {
         let own = self.leaf.as_ref().map(|(path, _)| *path);
+        let own = own.or_else(|| self.folder?.path());
         own.or_else(|| self.children.values().find_map(Self::any_path))
     }
 }
@@ -122,6 +151,9 @@ fn follow<T>(
     if tree.kind != Kind::Tree {
         return Err(LocateError::Malformed(MalformedTree));
     }
+    if let Some(folder) = node.folder {
+        take_all(store, tree_id, folder, folder, hash, located)?;
+    }
     let mut absent = node.children.iter().collect::<BTreeMap<_, _>>();
     for entry in Entries::new(&tree.data, hash) {
         let entry = entry.map_err(LocateError::Malformed)?;
@@ -141,6 +173,9 @@ fn follow<T>(
                 if let Some((path, _)) = &child.leaf {
                     located.files.insert((*path).clone(), Some(entry.id));
                 }
+                if let Some(path) = child.folder.and_then(RepoFolder::path) {
+                    located.found.insert(path.clone(), entry.id);
+                }
             }
         }
     }
@@ -148,6 +183,54 @@ fn follow<T>(
         mark_absent(child, located);
     }
     Ok(())
+}
+
+/// Takes every YAML file below the tree of `folder`, which is `asked` or below it.
+///
+/// Recursion is bounded by the number of components a path may have: what is deeper is no path.
+fn take_all(
+    store: &Store,
+    tree_id: ObjectId,
+    folder: &RepoFolder,
+    asked: &RepoFolder,
+    hash: hash::Kind,
+    located: &mut Located,
+) -> Result<(), LocateError> {
+    let Some(tree) = store.get(&tree_id) else {
+        located.missing.insert(tree_id);
+        return Ok(());
+    };
+    if tree.kind != Kind::Tree {
+        return Err(LocateError::Malformed(MalformedTree));
+    }
+    for entry in Entries::new(&tree.data, hash) {
+        let entry = entry.map_err(LocateError::Malformed)?;
+        // Names that no path of ours may have can't be written either.
+        let name = str::from_utf8(entry.name).ok();
+        let Some(path) = name.and_then(|name| folder.join(name).ok()) else {
+            continue;
+        };
+        match entry.kind() {
+            EntryKind::Directory => {
+                let below = RepoFolder::from(path);
+                take_all(store, entry.id, &below, asked, hash, located)?;
+            }
+            EntryKind::File if is_yaml(&path) => {
+                located.found.insert(path, entry.id);
+                if located.found.len() > MAX_FOUND {
+                    return Err(LocateError::TooManyFiles(asked.clone()));
+                }
+            }
+            EntryKind::File | EntryKind::Symlink | EntryKind::Submodule => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_yaml(path: &RepoPath) -> bool {
+    let name = path.file_name();
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|it| it.eq_ignore_ascii_case("yaml") || it.eq_ignore_ascii_case("yml"))
 }
 
 fn mark_absent<T>(node: &PathTree<'_, T>, located: &mut Located) {

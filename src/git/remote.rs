@@ -18,7 +18,7 @@ use super::{
     options::RemoteOptions,
     protocol::push::Verdict,
     session::{Built, Destination, Session, Tip},
-    update::{CommitDraft, Receipt, Snapshot, UpdateRequest},
+    update::{CommitDraft, Paths, Receipt, Snapshot, UpdateRequest},
 };
 
 /// How often an update is tried when others keep writing to the branch.
@@ -91,7 +91,7 @@ impl Remote {
     pub async fn read(
         &self,
         branch: Option<&BranchName>,
-        paths: &[RepoPath],
+        paths: &Paths,
     ) -> Result<Snapshot, Error> {
         let mut session = self.session().await;
         let result = read(&mut session, branch, paths).await;
@@ -153,7 +153,7 @@ impl std::fmt::Debug for Remote {
 async fn read(
     session: &mut Session,
     branch: Option<&BranchName>,
-    paths: &[RepoPath],
+    paths: &Paths,
 ) -> Result<(Tip, Snapshot), Error> {
     let tip = session.tip(branch).await?;
     let snapshot = session.snapshot(&tip, paths).await?;
@@ -338,6 +338,7 @@ fn is_in_doubt(error: &Error) -> bool {
         | Error::BranchNotFound { .. }
         | Error::NoDefaultBranch { .. }
         | Error::Path { .. }
+        | Error::TooManyFiles { .. }
         | Error::MalformedTree { .. }
         | Error::ObjectMissing { .. }
         | Error::Draft { .. }

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use gix::ObjectId;
-use image_update_core::remote::{BranchName, RemoteUrl, RepoPath};
+use image_update_core::remote::{BranchName, RemoteUrl, RepoFolder, RepoPath};
 
 use super::{
     error::{Error, MalformedTree, PackError, PathError, ProtocolError, TransportError},
@@ -256,6 +256,14 @@ impl Session {
             branch: tip.branch.clone(),
             path,
             source,
+        }
+    }
+
+    fn too_many_files(&self, tip: &Tip, folder: RepoFolder) -> Error {
+        Error::TooManyFiles {
+            remote: self.remote.clone(),
+            branch: tip.branch.clone(),
+            folder,
         }
     }
 

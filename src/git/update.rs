@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gix::ObjectId;
-use image_update_core::remote::{BranchName, RepoPath};
+use image_update_core::remote::{BranchName, RepoFolder, RepoPath};
 use jiff::Timestamp;
 
 use super::signing::{SigningKey, SigningKeyError};
@@ -24,8 +24,54 @@ pub struct UpdateRequest {
     /// files are read and commits are added to it. Otherwise it is made anew from `branch`, if
     /// nobody else's commit would be lost by that.
     pub push: Option<BranchName>,
-    /// The files to read. A file that does not exist is no error.
-    pub paths: Vec<RepoPath>,
+    /// The files to read.
+    pub paths: Paths,
+}
+
+/// Files of a branch that are read together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Paths {
+    /// Files by their paths. One that does not exist is no error.
+    pub files: Vec<RepoPath>,
+    /// Folders of which every file is read whose name says that it is YAML. What git has of
+    /// another kind (links, submodules, LFS pointers) or is too large is left out. One of these
+    /// that is a file itself is read, too.
+    pub folders: Vec<RepoFolder>,
+}
+
+impl Paths {
+    /// Adds other paths, each once.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        self.files.extend(other.files.iter().cloned());
+        self.folders.extend(other.folders.iter().cloned());
+        self.files.sort_unstable();
+        self.files.dedup();
+        self.folders.sort_unstable();
+        self.folders.dedup();
+    }
+
+    /// Whether `place` is one of these or above one of them.
+    pub(crate) fn any_is_at(&self, place: &RepoPath) -> bool {
+        let above = RepoFolder::from(place.clone());
+        let is_at = |path: &RepoPath| path == place || above.contains(path);
+        let folders = self.folders.iter().filter_map(RepoFolder::path);
+        self.files.iter().chain(folders).any(is_at)
+    }
+
+    /// Whether `path` is among the files or below a folder.
+    pub(crate) fn covers(&self, path: &RepoPath) -> bool {
+        let is_it = |folder: &RepoFolder| folder.path() == Some(path) || folder.contains(path);
+        self.files.contains(path) || self.folders.iter().any(is_it)
+    }
+}
+
+impl FromIterator<RepoPath> for Paths {
+    fn from_iter<I: IntoIterator<Item = RepoPath>>(files: I) -> Self {
+        Self {
+            files: files.into_iter().collect(),
+            folders: Vec::new(),
+        }
+    }
 }
 
 /// Files as they are in one commit.
@@ -35,7 +81,8 @@ pub struct Snapshot {
     pub branch: BranchName,
     /// The commit at its tip.
     pub commit_id: ObjectId,
-    /// The content of each file asked for; nothing where there is none.
+    /// The content of each file asked for; nothing where there is none. Files of folders are there
+    /// only if they exist.
     pub files: BTreeMap<RepoPath, Option<Bytes>>,
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use image_update_core::image::{
-    Build, Candidate, Digest, Image, Platform, Repository, Tag, is_wanted,
+    Build, Digest, Image, Platform, Repository, Tag, TagSet, is_wanted,
 };
 use image_update_core::policy::Look;
 use image_update_core::wire::manifest::{Entry, Manifest};
@@ -98,24 +98,20 @@ impl Builds {
         })
     }
 
-    /// What is known of the tags of `candidates` without asking the registry.
-    pub async fn known(
-        &self,
-        question: &Question<'_>,
-        candidates: &[Candidate],
-    ) -> BTreeMap<Tag, Look> {
+    /// What is known of `tags` without asking the registry.
+    pub async fn known(&self, question: &Question<'_>, tags: &TagSet) -> BTreeMap<Tag, Look> {
         let slot = self.slot(question);
         let mut seen = slot.lock().await;
         seen.used = Instant::now();
         let mut looks = BTreeMap::new();
-        for Candidate { tag, created: _ } in candidates {
-            let look = match seen.fresh(tag) {
+        for tag in tags.tags() {
+            let look = match seen.fresh(&tag) {
                 Some(None) => Some(Look::Gone),
                 Some(Some(digest)) => self.assemble(question, digest).await,
                 None => None,
             };
             if let Some(look) = look {
-                looks.insert(tag.clone(), look);
+                looks.insert(tag, look);
             }
         }
         looks

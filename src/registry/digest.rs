@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use image_update_core::image::{Algorithm, Digest, Tag};
+use image_update_core::image::{Algorithm, Digest, TagSet};
 use sha2::{Digest as _, Sha256, Sha512};
 
 /// The digest of a body.
@@ -14,10 +14,10 @@ pub(super) fn of(algorithm: Algorithm, body: &[u8]) -> Digest {
 }
 
 /// The digest of a list of tags, each followed by a line feed, which no tag can hold.
-pub(super) fn of_tags(tags: &[Tag]) -> Digest {
+pub(super) fn of_tags(tags: &TagSet) -> Digest {
     let mut hash = Sha256::new();
-    for tag in tags {
-        hash.update(tag.as_str());
+    for tag in tags.iter() {
+        hash.update(tag);
         hash.update("\n");
     }
     print(Algorithm::Sha256, &hash.finalize())
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn tags_are_told_apart_from_their_joins() {
-        let tags = |texts: &[&str]| -> Vec<Tag> {
+        let tags = |texts: &[&str]| -> TagSet {
             texts
                 .iter()
                 .map(|text| text.parse().expect("the test's tags are valid"))

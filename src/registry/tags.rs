@@ -3,8 +3,9 @@
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags>
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use image_update_core::image::{Digest, Excerpt, Tag};
+use image_update_core::image::{Digest, Excerpt, Tag, TagSet};
 use image_update_core::wire::link_header;
 use reqwest::Method;
 use reqwest::header::LINK;
@@ -37,9 +38,9 @@ const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
 /// The tags of a repository at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagList {
-    /// Every tag once, ordered by its bytes.
-    pub tags: Vec<Tag>,
-    /// The digest of the tags in this order: the same list has the same revision.
+    /// Every tag.
+    pub tags: Arc<TagSet>,
+    /// The digest of the tags in their order: the same list has the same revision.
     pub revision: Digest,
     /// How many requests it took, those for tokens and those that were repeated included.
     pub requests: u32,
@@ -141,11 +142,10 @@ impl Collected {
     }
 
     fn finish(self, requests: u32) -> TagList {
-        let mut tags: Vec<Tag> = self.tags.into_iter().collect();
-        tags.sort_unstable();
+        let tags: TagSet = self.tags.into_iter().collect();
         let revision = digest::of_tags(&tags);
         TagList {
-            tags,
+            tags: Arc::new(tags),
             revision,
             requests,
             skipped: self.skipped,

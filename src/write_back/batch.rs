@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use image_update_core::remote::{BranchName, RepoPath};
+use image_update_core::remote::BranchName;
 use image_update_core::template::TemplateData;
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -13,7 +13,7 @@ use super::compose::{Part, compose};
 use super::job::{Decided, Error, Job, Outcome};
 use crate::git::error::{Error as GitError, UpdateError};
 use crate::git::remote::Remote;
-use crate::git::update::{Receipt, UpdateRequest};
+use crate::git::update::{Paths, Receipt, UpdateRequest};
 
 /// A job, and who waits for it.
 pub(super) struct Queued {
@@ -180,18 +180,23 @@ fn outcome(part: Part, receipt: &Receipt) -> Result<Outcome, Error> {
 }
 
 /// Every file that a job looks at, once.
-fn paths(jobs: &[Queued]) -> Vec<RepoPath> {
-    let all = jobs.iter().flat_map(|it| &it.job.paths);
-    let distinct: std::collections::BTreeSet<&RepoPath> = all.collect();
-    distinct.into_iter().cloned().collect()
+fn paths(jobs: &[Queued]) -> Paths {
+    let mut all = Paths::default();
+    for queued in jobs {
+        all.extend(&queued.job.paths);
+    }
+    all
 }
 
 /// Answers the jobs that an error is about: all of them, unless it is about a path.
 fn without_failed(jobs: Vec<Queued>, error: GitError) -> Vec<Queued> {
     let error = Arc::new(error);
     let is_concerned = |queued: &Queued| {
+        let paths = &queued.job.paths;
         if let GitError::Path { path, .. } = &*error {
-            queued.job.paths.iter().any(|it| is_at(it, path))
+            paths.any_is_at(path)
+        } else if let GitError::TooManyFiles { folder, .. } = &*error {
+            paths.folders.contains(folder)
         } else {
             true
         }
@@ -220,11 +225,4 @@ fn without_draft(jobs: Vec<Queued>, parts: &[Part], draft: usize, error: GitErro
         }
     }
     rest
-}
-
-/// Whether `path` is `place` or lies below it.
-fn is_at(path: &RepoPath, place: &RepoPath) -> bool {
-    path.as_str()
-        .strip_prefix(place.as_str())
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -114,11 +114,13 @@ fn groups(jobs: &[Job]) -> Vec<Vec<usize>> {
 
 /// What a job may look at.
 fn view(job: &Job, snapshot: &Snapshot, files: &BTreeMap<RepoPath, Option<Bytes>>) -> Snapshot {
-    let content = |path: &RepoPath| (path.clone(), files.get(path).cloned().flatten());
+    let named = job.paths.files.iter().map(|path| (path.clone(), None));
+    let there = files.iter().filter(|(path, _)| job.paths.covers(path));
+    let there = there.map(|(path, content)| (path.clone(), content.clone()));
     Snapshot {
         branch: snapshot.branch.clone(),
         commit_id: snapshot.commit_id,
-        files: job.paths.iter().map(content).collect(),
+        files: named.chain(there).collect(),
     }
 }
 

@@ -9,7 +9,7 @@ use image_update_core::template::{BranchTemplate, BranchTemplateError, ImageChan
 
 use crate::git::error as git;
 use crate::git::signing::SigningKey;
-use crate::git::update::{Signature, Snapshot};
+use crate::git::update::{Paths, Signature, Snapshot};
 
 /// One policy's part of a push.
 pub struct Job {
@@ -20,7 +20,7 @@ pub struct Job {
     /// Tells its targets apart in the names of branches.
     pub target_key: String,
     /// The files it looks at.
-    pub paths: Vec<RepoPath>,
+    pub paths: Paths,
     /// The branch that is pushed to, if it is another one than is read.
     pub push: Option<BranchTemplate>,
     /// How its commit looks.

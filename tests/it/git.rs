@@ -18,7 +18,7 @@ use image_update_operator::git::{
     error::{Error, PathError, TransportError, UpdateError},
     options::{Credential, RemoteOptions},
     remote::Remote,
-    update::{CommitDraft, Receipt, Signature, Snapshot, UpdateRequest},
+    update::{CommitDraft, Paths, Receipt, Signature, Snapshot, UpdateRequest},
 };
 use image_update_testkit::git_server::GitServer;
 use jiff::Timestamp;
@@ -118,7 +118,7 @@ fn branch(text: &str) -> BranchName {
 
 async fn check_read(server: &GitServer, name: &str, remote: &Remote, expected: &str) {
     let error = remote
-        .read(None, &[path(VALUES)])
+        .read(None, &Paths::from_iter([path(VALUES)]))
         .await
         .expect_err("the read fails");
     check_error(server, name, &error, expected);

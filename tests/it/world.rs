@@ -10,6 +10,7 @@ use image_update_operator::api::v1alpha1::{
 use image_update_testkit::apiserver::ApiServer;
 use image_update_testkit::git_server::GitServer;
 use image_update_testkit::process::{Child, Launch};
+use image_update_testkit::registry::Registry;
 use image_update_testkit::stack::Assets;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
@@ -87,6 +88,22 @@ impl World {
         ];
         world.secret("git", None, &credential).await;
         world
+    }
+
+    /// As [`World::start`], with one registry that has 1.0.0 and 1.1.0 of `team/app`, a watch `app`
+    /// of it, and `files` in the repository `env`. No operator runs yet.
+    pub(crate) async fn with_app(files: &[(&str, &[u8])]) -> (Self, Registry) {
+        let world = Self::start().await;
+        let registry = Registry::start().await.expect("the registry starts");
+        for tag in ["1.0.0", "1.1.0"] {
+            let pushed = registry.push("team/app", tag).await;
+            pushed.expect("the image is pushed");
+        }
+        let made = world.git.create_repository("env", files);
+        made.expect("the repository is made");
+        let image = format!("{}/team/app", registry.host());
+        world.watch("app", json!({"image": image})).await;
+        (world, registry)
     }
 
     /// Adds a flag for operators that are started from now on.
@@ -321,6 +338,17 @@ impl World {
             .filter(|commit| ours(&commit.author))
             .map(|commit| commit.body)
             .collect()
+    }
+
+    /// Waits until the file at `path` of the repository `env` is `expected`.
+    pub(crate) async fn file_becomes(&self, path: &str, expected: &str) {
+        self.until(&format!("file {path}"), async || {
+            let file = self.git.show("env", "main", path);
+            let file = file.map_err(|error| error.to_string())?;
+            let text = String::from_utf8(file).expect("the file is text");
+            if text == expected { Ok(()) } else { Err(text) }
+        })
+        .await;
     }
 
     /// Asks `probe` again and again until it says `Ok`; fails with its last `Err` and the logs.

@@ -121,6 +121,7 @@ fn bench_plan(bencher: Bencher<'_, '_>, size: usize, policy: &Policy) {
         kustomize_name: None,
         helm: None,
         plugin: None,
+        markers: &[],
         only_live: false,
         policy,
         digest: DigestRule::Never,
@@ -134,6 +135,7 @@ fn bench_plan(bencher: Bencher<'_, '_>, size: usize, policy: &Policy) {
     };
     let path: RepoPath = "kustomization.yaml".parse().expect("it is a path");
     let target = Target {
+        folder: None,
         application: None,
         path: path.to_string(),
         files: vec![path.clone()],

@@ -1,39 +1,28 @@
 //! The newest tags of a repository, for people to look at.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 
-use crate::image::Candidate;
+use crate::image::{Tag, TagSet};
 use crate::version::Version;
 
-/// The `count` newest candidates: versions from the highest down, then the others in descending
-/// byte order. It is what a status shows; what runs is decided by a policy.
-pub fn latest(candidates: &[Candidate], count: usize) -> Vec<&Candidate> {
-    let mut keyed: Vec<(Option<Version<'_>>, &Candidate)> = candidates
-        .iter()
-        .map(|candidate| (Version::parse(candidate.tag.as_str()).ok(), candidate))
-        .collect();
-    let order = |a: &(Option<Version<'_>>, &Candidate), b: &(Option<Version<'_>>, &Candidate)| {
-        compare(a, b)
-    };
+/// What newest tags are ordered by: versions from the highest down, then the others in descending
+/// byte order. `None` sorts below any version, so the reverse puts it last.
+type Key<'a> = (Reverse<Option<Version<'a>>>, Reverse<&'a str>);
+
+/// The `count` newest tags. It is what a status shows; what runs is decided by a policy.
+pub fn latest(tags: &TagSet, count: usize) -> Vec<Tag> {
+    let key = |tag| (Reverse(Version::parse(tag).ok()), Reverse(tag));
+    let mut keyed: Vec<Key<'_>> = tags.iter().map(key).collect();
     if keyed.len() > count {
         // Only the first few have to be in order.
         if count > 0 {
-            keyed.select_nth_unstable_by(count - 1, order);
+            keyed.select_nth_unstable(count - 1);
         }
         keyed.truncate(count);
     }
-    keyed.sort_unstable_by(order);
-    keyed.into_iter().map(|(_, candidate)| candidate).collect()
-}
-
-fn compare(
-    a: &(Option<Version<'_>>, &Candidate),
-    b: &(Option<Version<'_>>, &Candidate),
-) -> Ordering {
-    // `None` sorts below any version, so the reverse puts it last.
-    Reverse(&a.0)
-        .cmp(&Reverse(&b.0))
-        .then_with(|| b.1.tag.as_str().cmp(a.1.tag.as_str()))
+    keyed.sort_unstable();
+    let tags = keyed.into_iter().map(|(_, Reverse(tag))| tag);
+    tags.map(Tag::trusted).collect()
 }
 
 #[cfg(test)]
@@ -42,10 +31,10 @@ mod tests {
 
     #[track_caller]
     fn check(tags: &str, count: usize, expected: &str) {
-        let candidate = |text: &str| Candidate::new(text.parse().expect("the row's tags are tags"));
-        let candidates: Vec<Candidate> = tags.split_whitespace().map(candidate).collect();
-        let shown = latest(&candidates, count);
-        let shown: Vec<&str> = shown.iter().map(|it| it.tag.as_str()).collect();
+        let tag = |text: &str| text.parse().expect("the row's tags are tags");
+        let tags: TagSet = tags.split_whitespace().map(tag).collect();
+        let shown = latest(&tags, count);
+        let shown: Vec<&str> = shown.iter().map(Tag::as_str).collect();
         assert_eq!(shown.join(" "), expected);
     }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use image_update_core::target::argocd_source::{self, OverrideEdit};
 use image_update_core::target::kustomization::{self, ImageEdit};
-use image_update_core::target::manifests::{self, ManifestEdit};
+use image_update_core::target::manifests::{self, ManifestEdit, Scope};
 use image_update_core::target::markers::{self, MarkerEdit};
 use image_update_core::target::{EditError, Image, helm_values};
 use serde::Deserialize;
@@ -179,6 +179,7 @@ fn every_manifest_case_gives_its_bytes() {
             .map(|edit: &Manifest| ManifestEdit {
                 repository: edit.image.clone(),
                 image: Image::parse(&edit.value),
+                scope: Scope::Containers,
             })
             .collect();
         manifests::edit(file, &edits)

@@ -29,8 +29,8 @@ pub use status::{
 };
 pub use write_back::{
     ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor, CommitSpec, CredentialsSpec, GitWriteBack,
-    Granularity, HelmValuesTarget, KustomizationTarget, PushSpec, SigningSpec, TargetSpec,
-    WriteBackSpec,
+    Granularity, HelmValuesTarget, KustomizationTarget, ManifestImages, ManifestsTarget, PushSpec,
+    SigningSpec, TargetSpec, WriteBackSpec,
 };
 
 /// The API group of both kinds.

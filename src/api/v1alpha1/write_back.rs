@@ -121,7 +121,7 @@ pub struct ArgocdCredentialsSpec {}
 
 /// A file to write: exactly one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("[has(self.kustomization), has(self.helmValues), has(self.argocdSource)].filter(set, set).size() == 1").message("set exactly one target: kustomization, helmValues or argocdSource"))]
+#[x_kube(validation = Rule::new("[has(self.kustomization), has(self.helmValues), has(self.argocdSource), has(self.manifests)].filter(set, set).size() == 1").message("set exactly one target: kustomization, helmValues, argocdSource or manifests"))]
 #[serde(rename_all = "camelCase")]
 pub struct TargetSpec {
     /// The `images` of a kustomization.
@@ -135,6 +135,42 @@ pub struct TargetSpec {
     /// The override file of an Application, which Argo CD reads beside its source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argocd_source: Option<ArgocdSourceTarget>,
+
+    /// Plain Kubernetes manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<ManifestsTarget>,
+}
+
+/// Plain Kubernetes manifests: every place in them that names the image is written.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestsTarget {
+    /// A file, or a folder with all `.yaml` and `.yml` files below it, 5,000 at most. With
+    /// `applications` it is relative to the Application's source, and with a leading `/` or
+    /// without `applications` it starts at the repository's root. `.` is the folder itself;
+    /// `$name/` is the root of the repository of the source with that `ref`. Example: `apps/shop`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = Rule::new("!self.matches('(^|/)[.][.](/|$)')").message("path must not leave the repository: '..' is not allowed"))]
+    pub path: String,
+
+    /// Which values are written. Default `Containers`.
+    #[serde(default)]
+    pub images: ManifestImages,
+}
+
+/// Which values of manifests are written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum ManifestImages {
+    /// The `image` of containers and init containers that run the repository, wherever a pod
+    /// template stands.
+    #[default]
+    Containers,
+    /// Every field named `image` that holds the repository, so that custom resources count.
+    Fields,
+    /// Values with a comment behind them as Flux has it, `# {"$imagepolicy": "namespace:name"}`:
+    /// the namespace is that of the policy; the name is the alias of the image, or the policy's
+    /// name if it has one image. `:tag`, `:name` or `:digest` behind it takes that part.
+    Marked,
 }
 
 /// The override file of an Application. It is made if it is missing.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use image_update_core::duration;
 use image_update_core::image::{Platform, Repository, Tag};
-use image_update_core::plan::{DigestRule, PluginVariables};
+use image_update_core::plan::DigestRule;
 use image_update_core::policy::{
     Checks, Extract, Filter, Order, Pattern, Policy, Regexp, Strategy,
 };
-use image_update_core::target::helm_values::ImageKeys;
+use image_update_core::target::ImageKeys;
 use image_update_core::version::Constraint;
 use image_update_core::yaml::KeyPath;
 
@@ -98,13 +98,17 @@ pub(super) fn read_image(
     })
 }
 
-fn read_plugin(found: &mut Collector, field: &str, spec: &PluginImage) -> Option<PluginVariables> {
+fn read_plugin(
+    found: &mut Collector,
+    field: &str,
+    spec: &PluginImage,
+) -> Option<ImageKeys<String>> {
     match (&spec.name, &spec.tag, &spec.spec) {
-        (name, Some(tag), None) => Some(PluginVariables::NameAndTag {
+        (name, Some(tag), None) => Some(ImageKeys::NameAndTag {
             name: name.clone(),
             tag: tag.clone(),
         }),
-        (None, None, Some(spec)) => Some(PluginVariables::Spec(spec.clone())),
+        (None, None, Some(spec)) => Some(ImageKeys::Spec(spec.clone())),
         _ => {
             found.add(field, "set either tag, perhaps with name, or spec");
             None
@@ -112,7 +116,7 @@ fn read_plugin(found: &mut Collector, field: &str, spec: &PluginImage) -> Option
     }
 }
 
-fn read_helm(found: &mut Collector, field: &str, spec: &HelmImage) -> Option<ImageKeys> {
+fn read_helm(found: &mut Collector, field: &str, spec: &HelmImage) -> Option<ImageKeys<KeyPath>> {
     let mut key = |name: &str, text: &Option<String>| match text {
         Some(text) => found
             .parse(&format!("{field}.{name}"), text, str::parse::<KeyPath>)

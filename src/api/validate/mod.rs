@@ -11,10 +11,11 @@ mod write_back;
 use std::time::Duration;
 
 use image_update_core::duration;
-use image_update_core::image::{Repository, Tag};
-use image_update_core::plan::{DigestRule, PluginVariables};
+use image_update_core::image::Repository;
+use image_update_core::plan::DigestRule;
 use image_update_core::policy::{Policy, Regexp};
-use image_update_core::target::helm_values::ImageKeys;
+use image_update_core::target::ImageKeys;
+use image_update_core::yaml::KeyPath;
 
 use super::v1alpha1::{ImageUpdatePolicySpec, ImageWatchSpec};
 use image::read_image;
@@ -22,7 +23,7 @@ use problems::Collector;
 pub use problems::Problems;
 pub use write_back::{
     ApplicationRule, CommitModel, CredentialsModel, GitModel, TargetFormat, TargetModel,
-    WriteBackModel, files, from_root, selects,
+    TargetPlace, WriteBackModel, from_root, place, selects,
 };
 
 /// The interval of an object whose own can't be read.
@@ -42,10 +43,8 @@ pub struct WatchModel {
 
 impl WatchModel {
     /// Whether `excludeTags` names the tag.
-    pub fn excludes(&self, tag: &Tag) -> bool {
-        self.exclude
-            .iter()
-            .any(|pattern| pattern.is_match(tag.as_str()))
+    pub fn excludes(&self, tag: &str) -> bool {
+        self.exclude.iter().any(|pattern| pattern.is_match(tag))
     }
 }
 
@@ -76,9 +75,9 @@ pub struct ImageModel {
     /// The name of its entry in a kustomization, if that is not its own.
     pub kustomize_name: Option<String>,
     /// The keys that hold it in Helm values.
-    pub helm: Option<ImageKeys>,
+    pub helm: Option<ImageKeys<KeyPath>>,
     /// The variables that hold it for a plugin.
-    pub plugin: Option<PluginVariables>,
+    pub plugin: Option<ImageKeys<String>>,
     /// It is written only where the Application runs it.
     pub only_live: bool,
 }

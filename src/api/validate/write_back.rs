@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use image_update_core::argocd::SourceSelector;
 use image_update_core::message::MessageTemplate;
 use image_update_core::policy::Glob;
-use image_update_core::remote::{BranchName, RemoteUrl, RepoPath, RepoPathError};
+use image_update_core::remote::{BranchName, RemoteUrl, RepoFolder, RepoPath, RepoPathError};
 use image_update_core::target::kustomization;
 use image_update_core::template::BranchTemplate;
 
 use super::problems::Collector;
 use crate::api::v1alpha1::{
     ApplicationSelector, ArgocdWriteBack, CommitAuthor, CommitSpec, GitWriteBack, Granularity,
-    ImageUpdatePolicySpec, TargetSpec,
+    ImageUpdatePolicySpec, ManifestImages, TargetSpec,
 };
 
 /// The author of commits that name none.
@@ -100,6 +100,17 @@ pub enum TargetFormat {
     HelmValues,
     /// The override file of an Application.
     ArgocdSource,
+    /// Manifests, in a file or in the files of a folder.
+    Manifests(ManifestImages),
+}
+
+/// Where a target may be in a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetPlace {
+    /// The files of which exactly one has to be there.
+    pub files: Vec<RepoPath>,
+    /// The folder whose files it is, where it may be several.
+    pub folder: Option<RepoFolder>,
 }
 
 /// Which Applications are selected.
@@ -122,23 +133,33 @@ impl ApplicationRule {
     }
 }
 
-/// The files that `format` at `path` may be: `path` starts at the repository's root, and is empty
-/// for the root itself.
+/// Where a target of `format` at `path` may be: `path` starts at the repository's root, and is
+/// empty for the root itself.
 ///
-/// For a kustomization that is the path itself if it is named like one, else the three names in
+/// A kustomization is the path itself if that is named like one, else one of the three names in
 /// that folder.
-pub fn files(format: TargetFormat, path: &str) -> Result<Vec<RepoPath>, RepoPathError> {
+pub fn place(format: TargetFormat, path: &str) -> Result<TargetPlace, RepoPathError> {
     let names = kustomization::FILE_NAMES.iter();
-    let is_file = |path: &str| {
+    let is_kustomization = |path: &str| {
         let last = path.rsplit('/').next();
         names.clone().any(|name| last == Some(name))
     };
-    match format {
-        TargetFormat::HelmValues | TargetFormat::ArgocdSource => Ok(vec![path.parse()?]),
-        TargetFormat::Kustomization if is_file(path) => Ok(vec![path.parse()?]),
-        TargetFormat::Kustomization if path.is_empty() => names.map(|name| name.parse()).collect(),
-        TargetFormat::Kustomization => names.map(|name| format!("{path}/{name}").parse()).collect(),
-    }
+    let mut folder = None;
+    let files = match format {
+        TargetFormat::HelmValues | TargetFormat::ArgocdSource => vec![path.parse()?],
+        TargetFormat::Kustomization if is_kustomization(path) => vec![path.parse()?],
+        TargetFormat::Kustomization => {
+            let folder: RepoFolder = path.parse()?;
+            names
+                .map(|name| folder.join(name))
+                .collect::<Result<_, _>>()?
+        }
+        TargetFormat::Manifests(_) => {
+            folder = Some(path.parse()?);
+            Vec::new()
+        }
+    };
+    Ok(TargetPlace { files, folder })
 }
 
 /// A path from the repository's root without what says nothing at its ends.
@@ -326,20 +347,34 @@ fn read_target(
     spec: &TargetSpec,
     direct: bool,
 ) -> Option<TargetModel> {
-    let (name, format, path) = match (&spec.kustomization, &spec.helm_values, &spec.argocd_source) {
-        (Some(target), None, None) => (
+    let set = (
+        &spec.kustomization,
+        &spec.helm_values,
+        &spec.argocd_source,
+        &spec.manifests,
+    );
+    let (name, format, path) = match set {
+        (Some(target), None, None, None) => (
             "kustomization",
             TargetFormat::Kustomization,
             Some(&target.path),
         ),
-        (None, Some(target), None) => ("helmValues", TargetFormat::HelmValues, Some(&target.path)),
-        (None, None, Some(target)) => (
+        (None, Some(target), None, None) => {
+            ("helmValues", TargetFormat::HelmValues, Some(&target.path))
+        }
+        (None, None, Some(target), None) => (
             "argocdSource",
             TargetFormat::ArgocdSource,
             target.path.as_ref(),
         ),
+        (None, None, None, Some(target)) => (
+            "manifests",
+            TargetFormat::Manifests(target.images),
+            Some(&target.path),
+        ),
         _ => {
-            let message = "set exactly one target: kustomization, helmValues or argocdSource";
+            let message =
+                "set exactly one target: kustomization, helmValues, argocdSource or manifests";
             found.add(field, message);
             return None;
         }
@@ -347,7 +382,7 @@ fn read_target(
     if direct {
         let path = path.map_or("", |path| from_root(path));
         let field = format!("{field}.{name}.path");
-        found.parse(&field, path, |path| files(format, path))?;
+        found.parse(&field, path, |path| place(format, path))?;
     }
     Some(TargetModel {
         format,

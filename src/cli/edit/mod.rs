@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use image_update_core::target::argocd_source::{self, OverrideEdit};
 use image_update_core::target::helm_values::{self, ValueEdit};
-use image_update_core::target::manifests::{self, ManifestEdit};
+use image_update_core::target::manifests::{self, ManifestEdit, Scope};
 use image_update_core::target::markers::{self, MarkerEdit};
 use image_update_core::target::{EditError, kustomization};
 use image_update_core::yaml::MAX_FILE_BYTES;
@@ -133,6 +133,7 @@ pub(super) fn run(args: &EditArgs) -> Result<(), Failure> {
                 Ok(ManifestEdit {
                     repository: image.name.clone(),
                     image,
+                    scope: Scope::Containers,
                 })
             })?;
             edit(file, Missing::IsWrong, |bytes| {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
+use image_update_core::image::Candidate;
 use image_update_core::plan::{self, Files, ImageInput, Known, Plan, Target};
 use image_update_core::remote::BranchName;
 use image_update_core::template::{ImageChange, target_key};
@@ -22,6 +23,7 @@ use crate::controller::applications;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::status::{FIELD_MANAGER, names};
+use crate::git::update::Paths;
 use crate::write_back::job::{CommitStyle, Decided, Job, Outcome};
 
 /// How many destinations of one policy are written at once.
@@ -198,13 +200,17 @@ fn job(
     let (namespace, name) = names(&policy.metadata);
     let targets: Vec<&str> = git.targets.iter().map(|it| it.path.as_str()).collect();
     let branch = git.branch.as_ref().map_or("", |branch| branch.as_str());
-    let paths = git.targets.iter();
+    let files = git.targets.iter().flat_map(|it| it.files.iter());
+    let folders = git.targets.iter().filter_map(|it| it.folder.clone());
     let push = inputs.model.write_back.git().and_then(|it| it.push.clone());
     Job {
         name: name.to_owned(),
         namespace: namespace.to_owned(),
         target_key: target_key(&git.url.to_string(), branch, &targets.join(",")),
-        paths: paths.flat_map(|it| it.files.iter().cloned()).collect(),
+        paths: Paths {
+            files: files.cloned().collect(),
+            folders: folders.collect(),
+        },
         push,
         style: style.clone(),
         decide: Box::new(move |snapshot| {
@@ -220,8 +226,13 @@ fn job(
 
 impl Inputs {
     fn decide(&self, files: &Files<'_>, branch: Option<&BranchName>) -> Plan {
-        let images = self.images(branch);
-        plan::decide(&images, &self.targets, files, &self.lookups.digests)
+        let candidates = self.candidates();
+        let images = self.images(&candidates, branch);
+        let mut plan = plan::decide(&images, &self.targets, files, &self.lookups.digests);
+        // Nobody asks the operator for all of them, and they would take the memory of the tags
+        // until a push is through.
+        plan.forget_rejected();
+        plan
     }
 
     fn decide_overrides(&self, overrides: &[u8]) -> Plan {
@@ -229,16 +240,30 @@ impl Inputs {
         self.decide(&files, None)
     }
 
+    /// The candidates of each image, in the order of the spec.
+    fn candidates(&self) -> Vec<Vec<Candidate>> {
+        let candidates = |image: &Gathered| match &image.tags {
+            Ok(known) => known.tags.candidates(),
+            Err(_) => Vec::new(),
+        };
+        self.images.iter().map(candidates).collect()
+    }
+
     /// The images that have tags, without those of which something can't be had.
-    fn images(&self, branch: Option<&BranchName>) -> Vec<ImageInput<'_>> {
+    fn images<'a>(
+        &'a self,
+        candidates: &'a [Vec<Candidate>],
+        branch: Option<&BranchName>,
+    ) -> Vec<ImageInput<'a>> {
         // What one Application has says nothing about another that is selected later.
         let branch = branch.filter(|_| self.model.applications.is_empty());
         self.model
             .images
             .iter()
             .zip(self.images.iter())
-            .filter(|(image, _)| !self.lookups.has_failed(&image.alias))
-            .filter_map(|(image, gathered)| {
+            .zip(candidates)
+            .filter(|((image, _), _)| !self.lookups.has_failed(&image.alias))
+            .filter_map(|((image, gathered), candidates)| {
                 let tags = &gathered.tags.as_ref().ok()?.tags;
                 Some(ImageInput {
                     alias: &image.alias,
@@ -246,10 +271,11 @@ impl Inputs {
                     kustomize_name: image.kustomize_name.as_deref(),
                     helm: image.helm.as_ref(),
                     plugin: image.plugin.as_ref(),
+                    markers: &gathered.markers,
                     only_live: image.only_live,
                     policy: &image.policy,
                     digest: image.digest,
-                    candidates: &tags.candidates,
+                    candidates,
                     settled: branch.and_then(|branch| self.settled.on(branch, &image.alias)),
                     known: Known {
                         looks: self.lookups.looks(&image.alias),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use image_update_core::plan::{Format, Overrides, Target};
+use image_update_core::remote::RepoFolder;
 use kube::ResourceExt as _;
 
 use super::destinations::{self, Destination, Selection};
@@ -19,8 +20,25 @@ use crate::controller::status::names;
 struct Field {
     /// The remote and its branch, or the Application.
     place: String,
+    /// The file; a folder ends with a slash, and stands for all files below it.
     path: String,
     name: String,
+}
+
+impl Field {
+    /// The same field of every folder that the path is in, and of the path itself as one.
+    fn in_folders(&self) -> impl Iterator<Item = Self> {
+        let ends = self
+            .path
+            .match_indices('/')
+            .map(|(at, _)| &self.path[..=at]);
+        let itself = format!("{}/", self.path);
+        let folders = ends.map(str::to_owned).chain([itself, "/".to_owned()]);
+        folders.map(|path| Self {
+            path,
+            ..self.clone()
+        })
+    }
 }
 
 /// Fails if an older policy writes a field that `policy` writes too.
@@ -35,6 +53,11 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     let ours = fields(&policy.spec.images, selection);
     let remotes: BTreeSet<String> = remotes(selection).collect();
+    let own_applications: BTreeSet<String> = selection
+        .destinations
+        .iter()
+        .flat_map(Destination::applications)
+        .collect();
     for other in all.iter().filter_map(|other| other.0.as_ref().ok()) {
         // The cheap comparisons come first: this runs over every policy of the cluster.
         if other.spec.suspend || !is_older(other, policy) {
@@ -46,7 +69,7 @@ pub(super) fn check(
                 .repository
                 .as_ref()
                 .is_some_and(|repository| remotes.contains(repository)),
-            Some(_) | None => same_namespace && selects_one(other, applications, selection),
+            Some(_) | None => same_namespace && selects_one(other, applications, &own_applications),
         };
         if !may_meet {
             continue;
@@ -58,7 +81,7 @@ pub(super) fn check(
             continue;
         };
         let theirs = fields(&other.spec.images, &theirs);
-        if let Some(shared) = ours.intersection(&theirs).next() {
+        if let Some(shared) = shared(&ours, &theirs) {
             return Err(Error::Conflict {
                 holder: describe(other, policy),
                 image: shared.name.clone(),
@@ -69,19 +92,26 @@ pub(super) fn check(
     Ok(())
 }
 
+/// A field that both have, be it in a folder of the other.
+fn shared<'a>(ours: &'a BTreeSet<Field>, theirs: &BTreeSet<Field>) -> Option<&'a Field> {
+    let is_in = |field: &Field, others: &BTreeSet<Field>| {
+        others.contains(field) || field.in_folders().any(|folder| others.contains(&folder))
+    };
+    if let Some(field) = ours.iter().find(|field| is_in(field, theirs)) {
+        return Some(field);
+    }
+    let folder_of = |field: &Field| field.in_folders().find_map(|folder| ours.get(&folder));
+    theirs.iter().find_map(folder_of)
+}
+
 fn selects_one(
     other: &ImageUpdatePolicy,
     applications: &[Arc<Known>],
-    selection: &Selection,
+    own: &BTreeSet<String>,
 ) -> bool {
-    let ours: BTreeSet<String> = selection
-        .destinations
-        .iter()
-        .flat_map(Destination::applications)
-        .collect();
     applications.iter().any(|known| {
         let name = format!("{}/{}", known.facts.namespace, known.facts.name);
-        ours.contains(&name) && validate::selects(&other.spec, &known.facts.name, &known.labels)
+        own.contains(&name) && validate::selects(&other.spec, &known.facts.name, &known.labels)
     })
 }
 
@@ -110,21 +140,26 @@ fn fields(images: &[ImageSpec], selection: &Selection) -> BTreeSet<Field> {
         };
         for target in destination.targets() {
             let names = images.iter().flat_map(|image| names_in(image, target));
-            fields.extend(names.map(|name| {
-                Field {
-                    place: place.clone(),
-                    // The first stands for all that it may be.
-                    path: target
-                        .files
-                        .first()
-                        .map(ToString::to_string)
-                        .unwrap_or_default(),
-                    name,
-                }
+            fields.extend(names.map(|name| Field {
+                place: place.clone(),
+                path: path_of(target),
+                name,
             }));
         }
     }
     fields
+}
+
+fn path_of(target: &Target) -> String {
+    match target.folder.as_ref().map(RepoFolder::path) {
+        Some(Some(folder)) => format!("{folder}/"),
+        Some(None) => "/".to_owned(),
+        // The first stands for all that it may be.
+        None => {
+            let first = target.files.first();
+            first.map(ToString::to_string).unwrap_or_default()
+        }
+    }
 }
 
 /// What an image takes of a file: the name of an entry, keys, or variables.
@@ -135,6 +170,13 @@ fn names_in(image: &ImageSpec, target: &Target) -> Vec<String> {
         Format::Kustomization | Format::ArgocdSource(Overrides::KustomizeImages) => {
             entry_name(image).into_iter().collect()
         }
+        Format::Manifests(_) => {
+            let name = source_name(image);
+            name.map(|name| format!("image {name}"))
+                .into_iter()
+                .collect()
+        }
+        Format::Markers => vec![format!("marker {}", image.alias)],
         Format::HelmValues | Format::ArgocdSource(Overrides::HelmParameters) => {
             image.helm.iter().flat_map(helm).flatten().collect()
         }
@@ -161,11 +203,17 @@ fn describe(other: &ImageUpdatePolicy, policy: &ImageUpdatePolicy) -> String {
 
 /// The name of the image's entry in a kustomization.
 fn entry_name(image: &ImageSpec) -> Option<String> {
-    match (&image.kustomize, &image.image, &image.watch_ref) {
-        (Some(kustomize), _, _) => Some(kustomize.name.clone()),
-        (None, Some(image), _) => Some(image.clone()),
+    match &image.kustomize {
+        Some(kustomize) => Some(kustomize.name.clone()),
+        None => source_name(image),
+    }
+}
+
+fn source_name(image: &ImageSpec) -> Option<String> {
+    match (&image.image, &image.watch_ref) {
+        (Some(image), _) => Some(image.clone()),
         // The same watch is the same image; watches of other names are told apart by theirs.
-        (None, None, Some(watch)) => Some(format!("watch {}", watch.name)),
-        (None, None, None) => None,
+        (None, Some(watch)) => Some(format!("watch {}", watch.name)),
+        (None, None) => None,
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use image_update_core::argocd::{self, Chosen, SourceType, choose, place};
 use image_update_core::plan::{Format, Overrides, Target};
 use image_update_core::remote::{BranchName, RemoteUrl, RepoPath};
+use image_update_core::target::manifests::Scope;
 
+use crate::api::v1alpha1::ManifestImages;
 use crate::api::validate::{
     self, ApplicationRule, GitModel, PolicyModel, TargetFormat, TargetModel, WriteBackModel,
 };
@@ -136,15 +138,18 @@ fn direct(model: &PolicyModel) -> Result<Selection, Error> {
     };
     let targets = git.targets.iter().map(|target| {
         let path = target.path.as_deref().unwrap_or_default();
-        let files = validate::files(target.format, validate::from_root(path));
+        let place = validate::place(target.format, validate::from_root(path));
+        let place = place.map_err(|problem| Error::TargetPath {
+            path: path.to_owned(),
+            problem,
+        })?;
         Ok(Target {
             path: path.to_owned(),
-            files: files.map_err(|problem| Error::TargetPath {
-                path: path.to_owned(),
-                problem,
-            })?,
+            files: place.files,
+            folder: place.folder,
             format: match target.format {
                 TargetFormat::HelmValues => Format::HelmValues,
+                TargetFormat::Manifests(images) => manifests(images),
                 // Refused without Applications when the spec is read.
                 TargetFormat::Kustomization | TargetFormat::ArgocdSource => Format::Kustomization,
             },
@@ -220,6 +225,7 @@ impl Context<'_> {
             TargetFormat::Kustomization => &[SourceType::Kustomize],
             TargetFormat::HelmValues => &[SourceType::Helm],
             TargetFormat::ArgocdSource => &OVERRIDABLE,
+            TargetFormat::Manifests(_) => &[SourceType::Directory],
         };
         let chosen = choose(facts, &self.rule.source, wanted).map_err(PlaceProblem::Source)?;
         let path = match &target.path {
@@ -234,11 +240,13 @@ impl Context<'_> {
             TargetFormat::Kustomization => Format::Kustomization,
             TargetFormat::HelmValues => Format::HelmValues,
             TargetFormat::ArgocdSource => Format::ArgocdSource(overrides(chosen)?),
+            TargetFormat::Manifests(images) => manifests(images),
         };
-        let files = validate::files(target.format, &found.path).map_err(PlaceProblem::Path)?;
+        let place = validate::place(target.format, &found.path).map_err(PlaceProblem::Path)?;
         let placed = Target {
             path,
-            files,
+            files: place.files,
+            folder: place.folder,
             format,
             application: Some(Arc::clone(facts)),
         };
@@ -247,6 +255,14 @@ impl Context<'_> {
 }
 
 const OVERRIDABLE: [SourceType; 3] = [SourceType::Helm, SourceType::Kustomize, SourceType::Plugin];
+
+fn manifests(images: ManifestImages) -> Format {
+    match images {
+        ManifestImages::Containers => Format::Manifests(Scope::Containers),
+        ManifestImages::Fields => Format::Manifests(Scope::Fields),
+        ManifestImages::Marked => Format::Markers,
+    }
+}
 
 fn overrides(chosen: Chosen<'_>) -> Result<Overrides, PlaceProblem> {
     let source_type = chosen.source_type.ok_or(PlaceProblem::UnknownType)?;
@@ -259,6 +275,7 @@ fn application(known: &Arc<Known>, rule: &ApplicationRule) -> Result<Destination
     let target = Target {
         path: "the Application".to_owned(),
         files: vec![overrides_path()],
+        folder: None,
         format: Format::ArgocdSource(overrides(chosen)?),
         application: Some(Arc::clone(facts)),
     };

@@ -28,6 +28,8 @@ pub(super) const INLINE_SCAN_INTERVAL: Duration = Duration::from_mins(2);
 pub(super) struct Gathered {
     /// The image's alias.
     pub(super) alias: String,
+    /// What values that are marked for it are marked with.
+    pub(super) markers: Vec<String>,
     /// Its tags.
     pub(super) tags: Result<Known, Error>,
 }
@@ -79,8 +81,19 @@ async fn gather_image(
     };
     Gathered {
         alias: image.alias.clone(),
+        markers: markers(policy, &image.alias),
         tags,
     }
+}
+
+/// Flux has one policy for each image; of ours that have several, the alias tells them apart.
+fn markers(policy: &ImageUpdatePolicy, alias: &str) -> Vec<String> {
+    let (namespace, name) = names(&policy.metadata);
+    let mut markers = vec![format!("{namespace}:{alias}")];
+    if policy.spec.images.len() == 1 && alias != name {
+        markers.push(format!("{namespace}:{name}"));
+    }
+    markers
 }
 
 async fn inline(repository: &Repository, context: &Context) -> Result<Known, Error> {

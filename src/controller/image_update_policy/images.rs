@@ -60,12 +60,8 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
     let until = states.iter_mut().filter_map(|it| it.held_until.take());
     let until = until.min_by_key(|until| until.0);
     let worst = states.into_iter().max_by_key(|it| severity(it.state));
-    worst
-        .map(|status| ImageStatus {
-            held_until: until,
-            ..status
-        })
-        .unwrap_or_else(|| ImageStatus {
+    let Some(worst) = worst else {
+        return ImageStatus {
             alias: alias.to_owned(),
             selected: None,
             digest: None,
@@ -75,7 +71,12 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
             message: "not looked at yet".to_owned(),
             held_until: None,
             settled: None,
-        })
+        };
+    };
+    ImageStatus {
+        held_until: until,
+        ..worst
+    }
 }
 
 /// The states of an image at one destination, each with the Application whose it is.
@@ -121,7 +122,34 @@ fn status_of(
     let selected = decision
         .and_then(|decision| decision.selected.as_ref())
         .map(ToString::to_string);
-    let (state, reason, message) = match (&placement.state, written) {
+    let (state, reason, message) = verdict(placement, dry_run, written);
+    let current = match (&placement.state, state) {
+        (State::Change(_), ImageState::UpToDate) => selected.clone(),
+        _ => placement.current.clone(),
+    };
+    let until = placement.withheld.iter();
+    let until = until.filter_map(|withheld| withheld.refusal.until()).min();
+    ImageStatus {
+        alias: placement.alias.clone(),
+        selected,
+        digest: placement.digest.as_ref().map(ToString::to_string),
+        current,
+        state,
+        reason,
+        message,
+        held_until: until.map(Time),
+        settled: None,
+    }
+}
+
+/// The state of an image in one target, why it is that, and that in words.
+fn verdict(
+    placement: &Placement,
+    dry_run: bool,
+    written: &Result<Written, Error>,
+) -> (ImageState, Reason, String) {
+    let decision = placement.decision.as_ref();
+    match (&placement.state, written) {
         (State::UpToDate, _) if placement.withheld.iter().any(is_held) => {
             (ImageState::Held, Reason::TooYoung, withheld(placement))
         }
@@ -181,23 +209,6 @@ fn status_of(
             (state, reason, message)
         }
         (State::Broken(problem), _) => (ImageState::Failed, broken(problem), problem.to_string()),
-    };
-    let current = match (&placement.state, state) {
-        (State::Change(_), ImageState::UpToDate) => selected.clone(),
-        _ => placement.current.clone(),
-    };
-    let until = placement.withheld.iter();
-    let until = until.filter_map(|withheld| withheld.refusal.until()).min();
-    ImageStatus {
-        alias: placement.alias.clone(),
-        selected,
-        digest: placement.digest.as_ref().map(ToString::to_string),
-        current,
-        state,
-        reason,
-        message,
-        held_until: until.map(Time),
-        settled: None,
     }
 }
 
@@ -268,7 +279,9 @@ fn refused(why: &policy::Reason, placement: &Placement) -> (ImageState, Reason) 
 
 fn broken(problem: &TargetProblem) -> Reason {
     match problem {
-        TargetProblem::NotFound { .. } => Reason::TargetNotFound,
+        TargetProblem::NotFound { .. } | TargetProblem::NoneConcerned { .. } => {
+            Reason::TargetNotFound
+        }
         TargetProblem::Ambiguous { .. }
         | TargetProblem::Edit { .. }
         | TargetProblem::Key { .. } => Reason::InvalidTarget,

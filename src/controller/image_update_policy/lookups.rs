@@ -70,8 +70,7 @@ impl Lookups {
                 platforms: &image.policy.checks.platforms,
                 needs_time: needs_time(&image.policy),
             };
-            let candidates = &known.tags.candidates;
-            let looks = context.builds.known(&question, candidates).await;
+            let looks = context.builds.known(&question, &known.tags.tags).await;
             lookups.looks.insert(image.alias.clone(), Arc::new(looks));
         }
         lookups

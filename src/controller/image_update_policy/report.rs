@@ -156,7 +156,7 @@ fn errors(outcome: &Result<Outcome, Error>) -> Box<dyn Iterator<Item = &Error> +
 }
 
 /// Just after a start the tags are not known yet. That is no news about the policy, so what was
-/// said before stands until they are.
+/// said before stands until they are, and what is asked for is not done before.
 fn is_only_waiting(
     policy: &ImageUpdatePolicy,
     old: &ImageUpdatePolicyStatus,
@@ -166,7 +166,6 @@ fn is_only_waiting(
     errors.peek().is_some()
         && errors.all(|error| matches!(error, Error::WatchNotReady { why: None, .. }))
         && old.observed_generation == policy.metadata.generation
-        && old.last_handled_reconcile_at.as_ref() == requested_at(policy)
 }
 
 fn image_statuses(

@@ -145,7 +145,7 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
     match outcome {
         Ok(Outcome::Scanned(scanned)) if scanned.changed => info!(
             image.repository = %scanned.model.repository,
-            tags = scanned.tags.candidates.len(),
+            tags = scanned.tags.tags.len(),
             requests = scanned.requests(),
             "The list of tags changed"
         ),

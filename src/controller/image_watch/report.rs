@@ -125,7 +125,7 @@ fn verdict(outcome: &Result<Outcome, Error>) -> Verdict {
 }
 
 fn summary(tags: &WatchedTags) -> String {
-    match tags.candidates.len() {
+    match tags.tags.len() {
         0 => "the repository has no tags".to_owned(),
         1 => "1 tag".to_owned(),
         count => format!("{count} tags"),
@@ -161,28 +161,19 @@ fn delay(watch: &ImageWatch, outcome: &Result<Outcome, Error>, failures: u32) ->
 
 fn describe(scanned: &Scanned, status: &mut ImageWatchStatus) {
     let tags = &scanned.tags;
-    let latest_candidates = latest(&tags.candidates, LATEST_TAGS);
-    let latest: Vec<String> = latest_candidates
+    let latest: Vec<Tag> = latest(&tags.tags, LATEST_TAGS);
+    let sightings = tags.sightings.tags();
+    let seen: BTreeMap<String, Time> = latest
         .iter()
-        .map(|candidate| candidate.tag.to_string())
-        .collect();
-    // They are in the order of the list.
-    let is_there = |tag: &Tag| {
-        let found = tags.candidates.binary_search_by(|it| it.tag.cmp(tag));
-        found.is_ok()
-    };
-    let sightings = tags.sightings.tags().filter(|(tag, _)| is_there(tag));
-    let seen: BTreeMap<String, Time> = latest_candidates
-        .iter()
-        .map(|candidate| &candidate.tag)
         .map(|tag| (tag, tags.sightings.first_seen(tag)))
-        .chain(sightings)
+        .chain(sightings.filter(|(tag, _)| tags.tags.contains(tag)))
         .map(|(tag, time)| (tag.to_string(), Time(time)))
         .collect();
+    let latest: Vec<String> = latest.iter().map(ToString::to_string).collect();
     status.canonical_image = Some(tags.repository.to_string());
     status.last_scan = Some(LastScan {
         time: Time(scanned.scan.time),
-        tags: u32::try_from(tags.candidates.len()).unwrap_or(u32::MAX),
+        tags: u32::try_from(tags.tags.len()).unwrap_or(u32::MAX),
         revision: tags.revision.clone(),
         requests: scanned.requests(),
     });

@@ -1,7 +1,6 @@
 //! Building: from new content to the objects of a commit.
 
 use gix::objs::Kind;
-use image_update_core::remote::RepoPath;
 
 use super::{Built, Session, Tip};
 use crate::git::{
@@ -10,7 +9,7 @@ use crate::git::{
     error::{Error, PackError, PathError},
     locate::PathTree,
     object::{NewObject, Object},
-    update::{CommitDraft, MAX_FILE_BYTES},
+    update::{CommitDraft, MAX_FILE_BYTES, Paths},
 };
 
 impl Session {
@@ -24,7 +23,7 @@ impl Session {
         if let Some((path, _)) = draft.files.iter().find(|(_, it)| it.len() > MAX_FILE_BYTES) {
             return Err(self.refused(tip, path.clone(), PathError::TooLarge));
         }
-        let paths: Vec<RepoPath> = draft.files.keys().cloned().collect();
+        let paths: Paths = draft.files.keys().cloned().collect();
         let located = self.locate(tip, &paths).await?;
         let collision = |source| self.pack(PackError::Collision(source));
 

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use gix::{ObjectId, hash, objs::Kind};
-use image_update_core::remote::RepoPath;
 
 use super::{Session, Tip};
 use crate::git::{
@@ -19,7 +18,7 @@ use crate::git::{
     pack::decode::{Limits, Summary, decode},
     protocol::fetch::{self, Scope},
     transport::Service,
-    update::{MAX_FILE_BYTES, Snapshot},
+    update::{MAX_FILE_BYTES, Paths, Snapshot},
 };
 
 /// The largest pack read: a whole checkout, where the server cannot leave files out.
@@ -52,13 +51,10 @@ pub(super) enum Keep {
 
 impl Session {
     /// Reads files at `tip`. No request when they have not changed since they were read last.
-    pub(crate) async fn snapshot(
-        &mut self,
-        tip: &Tip,
-        paths: &[RepoPath],
-    ) -> Result<Snapshot, Error> {
+    pub(crate) async fn snapshot(&mut self, tip: &Tip, paths: &Paths) -> Result<Snapshot, Error> {
         let located = self.locate(tip, paths).await?;
-        let wanted: BTreeSet<ObjectId> = located.files.values().flatten().copied().collect();
+        let named = located.files.values().flatten();
+        let wanted: BTreeSet<ObjectId> = named.chain(located.found.values()).copied().collect();
         let oversized = self.load(wanted, Scope::Objects).await?;
 
         let mut files = BTreeMap::new();
@@ -83,6 +79,12 @@ impl Session {
             };
             files.insert(path, content);
         }
+        for (path, id) in located.found {
+            let object = self.store.get(&id).filter(|it| is_text_file(it));
+            if let Some(object) = object {
+                files.insert(path, Some(object.data.clone()));
+            }
+        }
         let hash = tip.commit_id.kind();
         self.store.keep_only(&tip.commit_id, hash);
         Ok(Snapshot {
@@ -93,17 +95,19 @@ impl Session {
     }
 
     /// Finds files at `tip`, fetching the commit and the trees that are not at hand.
-    pub(super) async fn locate(&mut self, tip: &Tip, paths: &[RepoPath]) -> Result<Located, Error> {
+    pub(super) async fn locate(&mut self, tip: &Tip, paths: &Paths) -> Result<Located, Error> {
         let hash = tip.commit_id.kind();
         self.load(BTreeSet::from([tip.commit_id]), Scope::Commit)
             .await?;
         let root = self.root(tip)?;
-        let paths = PathTree::new(paths.iter().map(|path| (path, ())));
+        let files = paths.files.iter().map(|path| (path, ()));
+        let paths = PathTree::new(files).with_folders(&paths.folders);
         let mut asked = BTreeSet::new();
         loop {
             let located = locate(&self.store, root, &paths, hash).map_err(|error| match error {
                 LocateError::Malformed(MalformedTree) => self.malformed(tip),
                 LocateError::Path(path, source) => self.refused(tip, path, source),
+                LocateError::TooManyFiles(folder) => self.too_many_files(tip, folder),
             })?;
             if located.missing.is_empty() {
                 return Ok(located);
@@ -182,6 +186,13 @@ impl Session {
         };
         result.map_err(|source| self.pack(source))
     }
+}
+
+/// Whether an object is a file of a folder that may be read.
+fn is_text_file(object: &Object) -> bool {
+    object.kind == Kind::Blob
+        && object.data.len() <= MAX_FILE_BYTES
+        && !object.data.starts_with(LFS_POINTER)
 }
 
 /// Reads the objects of a pack that are to be kept.

@@ -5,7 +5,7 @@ use image_update_core::remote::BranchName;
 use jiff::Timestamp;
 
 use super::*;
-use crate::git::update::Signature;
+use crate::git::update::{Paths, Signature};
 use crate::write_back::job::Decide;
 
 fn path(text: &str) -> RepoPath {
@@ -51,7 +51,7 @@ fn job(name: &str, file: &str, decide: Decide) -> Job {
         name: name.to_owned(),
         namespace: "team".to_owned(),
         target_key: String::new(),
-        paths: vec![path(file)],
+        paths: Paths::from_iter([path(file)]),
         push: None,
         style: CommitStyle {
             message: MessageTemplate::default(),

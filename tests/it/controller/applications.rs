@@ -6,20 +6,11 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
-use crate::world::{World, until};
+use crate::world::World;
 
-/// A world with a registry that has 1.0.0 and 1.1.0 of `team/app`, a watch of it and `files`.
+/// See [`World::with_app`]; with an operator for which the namespace is that of Argo CD.
 async fn world(files: &[(&str, &[u8])]) -> (World, Registry) {
-    let mut world = World::start().await;
-    let registry = Registry::start().await.expect("the registry starts");
-    for tag in ["1.0.0", "1.1.0"] {
-        let pushed = registry.push("team/app", tag).await;
-        pushed.expect("the image is pushed");
-    }
-    let made = world.git.create_repository("env", files);
-    made.expect("the repository is made");
-    let image = format!("{}/team/app", registry.host());
-    world.watch("app", json!({"image": image})).await;
+    let (mut world, registry) = World::with_app(files).await;
     let flag = format!("--argocd-namespace={}", world.namespace);
     world.flag(&flag);
     world.start_operator();
@@ -78,20 +69,6 @@ fn git(targets: &Value) -> Value {
     json!({"git": {"credentials": {"secretRef": {"name": "git"}}, "targets": targets}})
 }
 
-async fn file_becomes(world: &World, path: &str, expected: &str) {
-    until(
-        &path,
-        || world.logs(),
-        async || {
-            let file = world.git.show("env", "main", path);
-            let file = file.map_err(|error| error.to_string())?;
-            let text = String::from_utf8(file).expect("the file is text");
-            if text == expected { Ok(()) } else { Err(text) }
-        },
-    )
-    .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_application_that_is_selected_is_written_in_one_push() {
     let kustomization = b"images:\n- name: app\n  newTag: 1.0.0\n";
@@ -118,7 +95,9 @@ async fn every_application_that_is_selected_is_written_in_one_push() {
     let image = format!("{}/team/app", registry.host());
     let written = format!("images:\n- name: app\n  newTag: 1.1.0\n  newName: {image}\n");
     for name in ["shop-a", "shop-b"] {
-        file_becomes(&world, &format!("{name}/kustomization.yaml"), &written).await;
+        world
+            .file_becomes(&format!("{name}/kustomization.yaml"), &written)
+            .await;
     }
     world.policy_becomes("app", "Succeeded").await;
     let other = world.git.show("env", "main", "other/kustomization.yaml");
@@ -144,7 +123,9 @@ async fn every_application_that_is_selected_is_written_in_one_push() {
         &json!({"sourceType": "Kustomize"}),
     )
     .await;
-    file_becomes(&world, "shop-c/kustomization.yaml", &written).await;
+    world
+        .file_becomes("shop-c/kustomization.yaml", &written)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +137,9 @@ async fn an_override_file_is_made_beside_the_source() {
     policy(&world, json!([{"name": "shop"}]), git(&targets)).await;
     let expected =
         "helm:\n  parameters:\n  - name: image.tag\n    value: 1.1.0\n    forceString: true\n";
-    file_becomes(&world, "chart/.argocd-source-shop.yaml", expected).await;
+    world
+        .file_becomes("chart/.argocd-source-shop.yaml", expected)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +158,9 @@ async fn values_of_another_source_are_found_by_its_ref() {
     .await;
     let targets = json!([{"helmValues": {"path": "$values/shop/values.yaml"}}]);
     policy(&world, json!([{"name": "*"}]), git(&targets)).await;
-    file_becomes(&world, "shop/values.yaml", "image: {tag: 1.1.0}\n").await;
+    world
+        .file_becomes("shop/values.yaml", "image: {tag: 1.1.0}\n")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,7 +174,9 @@ async fn an_application_that_cannot_be_written_is_named_and_the_others_go_on() {
     application(&world, "pinned", &chart, &json!({"sourceType": "Helm"})).await;
     let targets = json!([{"helmValues": {"path": "values.yaml"}}]);
     policy(&world, json!([{"name": "*"}]), git(&targets)).await;
-    file_becomes(&world, "shop/values.yaml", "image: {tag: 1.1.0}\n").await;
+    world
+        .file_becomes("shop/values.yaml", "image: {tag: 1.1.0}\n")
+        .await;
     let message = world.policy_becomes("app", "InvalidSource").await;
     assert!(
         message.contains("pinned") && message.contains("is a chart"),

@@ -347,6 +347,8 @@ async fn a_reproducible_build_is_as_old_as_its_first_sighting() {
         .run(json!({"strategy": {"semver": {}}, "minimumAge": "1h"}))
         .await;
     scene.world.kustomization_says("newTag: 1.0.0").await;
+    // Times have whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     scene.push("1.1.0", None, &[]).await;
     scene.world.request("ImageWatch", "app").await;
     let image = scene

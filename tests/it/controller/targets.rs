@@ -3,7 +3,7 @@
 use image_update_testkit::registry::Registry;
 use serde_json::{Value, json};
 
-use crate::world::{World, until};
+use crate::world::World;
 
 const VALUES: &str = "\
 # Ours.
@@ -15,22 +15,9 @@ sidecars:
   image: 'app.example/team/app:1.0.0'
 ";
 
-/// A world with one registry that has 1.0.0 and 1.1.0, a watch of it, and `files` in git.
+/// See [`World::with_app`]; with an operator.
 async fn world(files: &[(&str, &[u8])]) -> (World, Registry) {
-    let mut world = World::start().await;
-    let registry = Registry::start().await.expect("the registry starts");
-    for tag in ["1.0.0", "1.1.0"] {
-        registry
-            .push("team/app", tag)
-            .await
-            .expect("the image is pushed");
-    }
-    world
-        .git
-        .create_repository("env", files)
-        .expect("the repository is made");
-    let image = format!("{}/team/app", registry.host());
-    world.watch("app", json!({"image": image})).await;
+    let (mut world, registry) = World::with_app(files).await;
     world.start_operator();
     (world, registry)
 }
@@ -42,22 +29,6 @@ fn image(alias: &str, helm: &Value) -> Value {
         "strategy": {"semver": {}},
         "helm": helm,
     })
-}
-
-async fn values_become(world: &World, path: &str, expected: &str) {
-    until(
-        &"the values in git",
-        || world.logs(),
-        async || {
-            let file = world
-                .git
-                .show("env", "main", path)
-                .expect("the file is in git");
-            let text = String::from_utf8(file).expect("the file is text");
-            if text == expected { Ok(()) } else { Err(text) }
-        },
-    )
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +49,7 @@ async fn helm_values_change_at_the_keys_of_each_image_and_nowhere_else() {
     let expected = VALUES
         .replace("app.example/team/app", &name)
         .replace("1.0.0", "1.1.0");
-    values_become(&world, "apps/shop/values.yaml", &expected).await;
+    world.file_becomes("apps/shop/values.yaml", &expected).await;
     world.policy_becomes("app", "Succeeded").await;
     let commits = world.commits();
     assert_eq!(commits.len(), 1, "{commits:?}");
@@ -118,5 +89,54 @@ async fn the_newer_of_two_policies_for_one_key_is_in_conflict_and_others_are_not
         message.contains("first") && message.contains("a.tag"),
         "{message}"
     );
-    values_become(&world, "values.yaml", "a: {tag: 1.1.0}\nb: {tag: 1.1.0}\n").await;
+    world
+        .file_becomes("values.yaml", "a: {tag: 1.1.0}\nb: {tag: 1.1.0}\n")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_manifest_of_a_folder_that_runs_the_image_is_written_in_one_commit() {
+    let registry = Registry::start().await.expect("the registry starts");
+    for tag in ["1.0.0", "1.1.0"] {
+        let pushed = registry.push("team/app", tag).await;
+        pushed.expect("the image is pushed");
+    }
+    let image = format!("{}/team/app", registry.host());
+    let deployment = format!(
+        "kind: Deployment\nspec:\n  template:\n    spec:\n      containers:\n      - name: web\n        image: {image}:1.0.0  # ours\n"
+    );
+    let marked = "tag: 1.0.0 # {\"$imagepolicy\": \"NAMESPACE:app:tag\"}\nother: 1.0.0\n";
+    let mut world = World::start().await;
+    let marked = marked.replace("NAMESPACE", &world.namespace);
+    let made = world.git.create_repository(
+        "env",
+        &[
+            ("apps/a/web.yaml", deployment.as_bytes()),
+            ("apps/b/deep/worker.yml", deployment.as_bytes()),
+            ("apps/notes.txt", deployment.as_bytes()),
+            ("elsewhere/web.yaml", deployment.as_bytes()),
+            ("marked/values.yaml", marked.as_bytes()),
+        ],
+    );
+    made.expect("the repository is made");
+    world.watch("app", json!({"image": image})).await;
+    world.start_operator();
+    let images = json!([{"alias": "web", "watchRef": {"name": "app"}, "strategy": {"semver": {}}}]);
+    let targets = json!([
+        {"manifests": {"path": "apps"}},
+        {"manifests": {"path": "marked", "images": "Marked"}},
+    ]);
+    let spec = json!({"writeBack": {"git": {"targets": targets}}});
+    world.policy("app", images, spec).await;
+    world.policy_becomes("app", "Succeeded").await;
+
+    let new = deployment.replace("1.0.0", "1.1.0");
+    world.file_becomes("apps/a/web.yaml", &new).await;
+    world.file_becomes("apps/b/deep/worker.yml", &new).await;
+    let new = marked.replacen("1.0.0", "1.1.0", 1);
+    world.file_becomes("marked/values.yaml", &new).await;
+    for untouched in ["apps/notes.txt", "elsewhere/web.yaml"] {
+        world.file_becomes(untouched, &deployment).await;
+    }
+    assert_eq!(world.commits().len(), 1);
 }

@@ -7,6 +7,7 @@ use image_update_operator::git::{
     error::{TokenError, TransportError},
     options::{ClientCertificate, Credential, GithubApp, Proxy, RemoteOptions},
     remote::Remote,
+    update::Paths,
 };
 use image_update_testkit::{
     git_server::GitServer,
@@ -17,7 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
 use super::{
-    FILES, VALUES, check_read, describe, install_provider, is_transport, path, remote_with, set_tag,
+    FILES, VALUES, check_read, describe, install_provider, is_transport, remote_with, request,
+    set_tag,
 };
 
 const TOKENS: [&str; 3] = ["ghs_first", "ghs_second", "ghs_third"];
@@ -67,9 +69,14 @@ async fn client_certificate_opens() -> Result<()> {
 
     let requests = server.requests();
     let none = remote_with(&server, "env", |it| it.credential = None)?;
-    none.read(None, &[]).await.expect_err("no certificate");
+    none.read(None, &Paths::default())
+        .await
+        .expect_err("no certificate");
     let stranger = with(&wrong.certificate, &wrong.key)?;
-    stranger.read(None, &[]).await.expect_err("another's");
+    stranger
+        .read(None, &Paths::default())
+        .await
+        .expect_err("another's");
     assert_eq!(server.requests(), requests);
 
     let error = with(&right.certificate, "nonsense").expect_err("no key");
@@ -106,11 +113,14 @@ async fn proxy_stands_between() -> Result<()> {
     drop(listener);
     let url: image_update_core::remote::RemoteUrl = proxy.url("env").parse()?;
     let remote = Remote::new(url.clone(), &through(&closed, None))?;
-    let error = remote.read(None, &[]).await.expect_err("nobody listens");
+    let error = remote
+        .read(None, &Paths::default())
+        .await
+        .expect_err("nobody listens");
     let is_connect = |it: &_| matches!(it, TransportError::Connect(_));
     assert!(is_transport(&error, is_connect), "{error:?}");
     let remote = Remote::new(url.clone(), &through(&closed, Some("127.0.0.1")))?;
-    remote.read(None, &[path(VALUES)]).await?;
+    remote.read(None, &request(&[VALUES]).paths).await?;
 
     let error = Remote::new(url, &through("socks5://me:hunter2@proxy.example", None));
     let error = error.expect_err("no proxy of HTTP");
@@ -165,7 +175,7 @@ async fn token_of_a_github_app_is_kept_until_shortly_before_it_expires() -> Resu
     let credential = app(&service, id, service.private_key(), moving)?;
     let remote = remote_with(&server, "env", |it| it.credential = Some(credential))?;
 
-    remote.read(None, &[path(VALUES)]).await?;
+    remote.read(None, &request(&[VALUES]).paths).await?;
     set_tag(&remote, VALUES, "2").await?;
     SECONDS.fetch_add(54 * 60, Ordering::SeqCst);
     set_tag(&remote, VALUES, "3").await?;
@@ -187,7 +197,10 @@ async fn token_of_a_github_app_is_kept_until_shortly_before_it_expires() -> Resu
     let text = "could not talk to <remote>: the server did not accept the credential (401)";
     check_read(&server, "env", &remote, text).await;
     assert_eq!(service.answers().len(), 4);
-    let error = remote.read(None, &[]).await.expect_err("still none");
+    let error = remote
+        .read(None, &Paths::default())
+        .await
+        .expect_err("still none");
     let shown = format!("{error:?} {}", describe(&error));
     assert!(
         !shown.contains("ghs_") && !shown.contains("PRIVATE"),
@@ -218,7 +231,10 @@ async fn github_apps_without_a_token_are_told_why() -> Result<()> {
     for (installation, key, expected) in rows {
         let credential = app(&service, installation, key, fixed)?;
         let remote = remote_with(&server, "env", |it| it.credential = Some(credential))?;
-        let error = remote.read(None, &[]).await.expect_err("no token");
+        let error = remote
+            .read(None, &Paths::default())
+            .await
+            .expect_err("no token");
         let is_told = |it: &_| matches!(it, TransportError::Token(it) if expected(it));
         assert!(is_transport(&error, is_told), "{error:?}");
     }

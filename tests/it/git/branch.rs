@@ -6,7 +6,7 @@ use anyhow::Result;
 use image_update_operator::git::{
     error::{Error, UpdateError},
     remote::Remote,
-    update::{CommitDraft, Receipt, UpdateRequest},
+    update::{CommitDraft, Paths, Receipt, UpdateRequest},
 };
 use image_update_testkit::git_server::{Fault, GitServer, ObjectFormat};
 
@@ -26,7 +26,7 @@ fn request() -> UpdateRequest {
     UpdateRequest {
         branch: None,
         push: Some(branch(NEW)),
-        paths: vec![path(VALUES)],
+        paths: Paths::from_iter([path(VALUES)]),
     }
 }
 

@@ -8,7 +8,7 @@ use image_update_operator::git::{
     error::{Error, HostKeyError, IdentityError, SshError, TransportError, UpdateError},
     options::{Credential, Identity, Proxy, RemoteOptions},
     remote::Remote,
-    update::UpdateRequest,
+    update::{Paths, UpdateRequest},
 };
 use image_update_testkit::{
     git_server::GitServer,
@@ -17,7 +17,7 @@ use image_update_testkit::{
 use tokio::net::TcpListener;
 
 use super::{
-    FILES, VALUES, branch, describe, draft, install_provider, is_transport, path, set_tag,
+    FILES, VALUES, branch, describe, draft, install_provider, is_transport, request, set_tag,
 };
 
 const PASSPHRASE: &str = "open-sesame";
@@ -70,7 +70,7 @@ impl Doors {
 
     /// What a read ends with, the address replaced.
     async fn refusal(&self, name: &str, remote: &Remote) -> (Error, String) {
-        let error = remote.read(None, &[path(VALUES)]).await;
+        let error = remote.read(None, &request(&[VALUES]).paths).await;
         let error = error.expect_err("the read fails");
         let text = describe(&error).replace(&self.ssh.url(name), "<remote>");
         assert!(!text.contains("PRIVATE KEY"), "{text}");
@@ -120,7 +120,7 @@ async fn keys_of_every_type_and_format_write() -> Result<()> {
 async fn a_read_is_one_connection_and_a_write_two() -> Result<()> {
     let doors = Doors::open().await?;
     let remote = doors.remote()?;
-    remote.read(None, &[path(VALUES)]).await?;
+    remote.read(None, &request(&[VALUES]).paths).await?;
     assert_eq!(doors.ssh.logins()?, 1);
     set_tag(&remote, VALUES, "2").await?;
     assert_eq!(doors.ssh.logins()?, 3);
@@ -135,9 +135,8 @@ async fn branches_are_made_over_ssh_too() -> Result<()> {
     let doors = Doors::open().await?;
     let remote = doors.remote()?;
     let request = UpdateRequest {
-        paths: vec![path(VALUES)],
         push: Some(branch("image-updates")),
-        ..UpdateRequest::default()
+        ..request(&[VALUES])
     };
     for tag in ["2", "3"] {
         let content = format!("image:\n  tag: {tag}\n");
@@ -157,7 +156,7 @@ async fn every_type_of_host_key_is_verified() -> Result<()> {
         let doors = Doors::of(SshServer::builder().host_keys(&[key_type])).await?;
         let remote = doors.remote_knowing(&doors.ssh.known_hosts(key_type)?)?;
         remote
-            .read(None, &[path(VALUES)])
+            .read(None, &request(&[VALUES]).paths)
             .await
             .context(format!("{key_type:?}"))?;
     }
@@ -170,7 +169,7 @@ async fn a_server_with_many_keys_is_asked_for_one_that_is_known() -> Result<()> 
     for key_type in KeyType::ALL {
         let remote = doors.remote_knowing(&doors.ssh.known_hosts(key_type)?)?;
         remote
-            .read(None, &[path(VALUES)])
+            .read(None, &request(&[VALUES]).paths)
             .await
             .context(format!("{key_type:?}"))?;
     }
@@ -375,7 +374,8 @@ async fn cancelled_read_leaves_the_remote_usable() -> Result<()> {
     let doors = Doors::open().await?;
     let remote = doors.remote()?;
     for milliseconds in [1, 5, 20, 60, 120] {
-        let read = remote.read(None, &[]);
+        let nothing = Paths::default();
+        let read = remote.read(None, &nothing);
         tokio::time::timeout(Duration::from_millis(milliseconds), read)
             .await
             .ok();
@@ -403,11 +403,17 @@ async fn servers_that_are_none_are_told() -> Result<()> {
         Ok(Remote::new(url, &options)?)
     };
     // The system accepts for a listener that does not.
-    let error = remote()?.read(None, &[]).await.expect_err("nobody speaks");
+    let error = remote()?
+        .read(None, &Paths::default())
+        .await
+        .expect_err("nobody speaks");
     let is_timeout = |it: &_| matches!(it, TransportError::Timeout);
     assert!(is_transport(&error, is_timeout), "{error:?}");
     drop(listener);
-    let error = remote()?.read(None, &[]).await.expect_err("nobody listens");
+    let error = remote()?
+        .read(None, &Paths::default())
+        .await
+        .expect_err("nobody listens");
     let is_connect = |it: &_| matches!(it, TransportError::Ssh(SshError::Connect(_)));
     assert!(is_transport(&error, is_connect), "{error:?}");
     Ok(())

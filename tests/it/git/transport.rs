@@ -7,6 +7,7 @@ use image_update_operator::git::{
     error::{Error, TransportError, UpdateError},
     options::{Credential, RemoteOptions},
     remote::Remote,
+    update::Paths,
 };
 use image_update_testkit::git_server::{Fault, GitServer};
 
@@ -44,7 +45,7 @@ async fn refusals_of_the_server_are_told_apart() -> Result<()> {
         options.ca_pem = None;
         options.insecure = true;
     })?;
-    careless.read(None, &[]).await?;
+    careless.read(None, &Paths::default()).await?;
 
     let missing = remote(&server, "missing")?;
     let text = "the repository does not exist, or the credential may not see it (404)";
@@ -55,7 +56,7 @@ async fn refusals_of_the_server_are_told_apart() -> Result<()> {
 
     let present = remote(&server, "env")?;
     let error = present
-        .read(Some(&branch("mian")), &[])
+        .read(Some(&branch("mian")), &Paths::default())
         .await
         .expect_err("no such branch");
     let text = "<remote> has no branch mian\nhint: its default branch is main";
@@ -106,7 +107,10 @@ async fn statuses_are_told_apart() -> Result<()> {
     ] {
         for on in ["/info/refs", "/git-upload-pack"] {
             server.inject(on, fault.clone());
-            let error = remote.read(None, &[]).await.expect_err("the fault");
+            let error = remote
+                .read(None, &Paths::default())
+                .await
+                .expect_err("the fault");
             check_error(
                 &server,
                 "env",
@@ -161,14 +165,20 @@ async fn unreachable_hosts_are_told() -> Result<()> {
     let closed = format!("http://{}/env", listener.local_addr()?);
     drop(listener);
     let remote = Remote::new(closed.parse()?, &options)?;
-    let error = remote.read(None, &[]).await.expect_err("nobody listens");
+    let error = remote
+        .read(None, &Paths::default())
+        .await
+        .expect_err("nobody listens");
     assert!(
         is_transport(&error, |it| matches!(it, TransportError::Connect(_))),
         "{error:?}"
     );
 
     let remote = Remote::new("https://nowhere.invalid/env".parse()?, &options)?;
-    let error = remote.read(None, &[]).await.expect_err("no such host");
+    let error = remote
+        .read(None, &Paths::default())
+        .await
+        .expect_err("no such host");
     assert!(
         is_transport(&error, |it| matches!(it, TransportError::Resolve(_))),
         "{error:?}"

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use anyhow::Result;
 use image_update_operator::git::{
     error::PathError,
-    update::{Receipt, Snapshot, UpdateRequest},
+    update::{Paths, Receipt, Snapshot, UpdateRequest},
 };
 use image_update_testkit::git_server::{Entry, GitServer, ObjectFormat};
 
@@ -97,7 +97,9 @@ async fn cold_read_fetches_only_the_trees_and_files_on_the_way() -> Result<()> {
     files.extend(names.iter().map(|name| (name.as_str(), large.as_slice())));
     server.create_repository("env", &files)?;
 
-    let snapshot = remote(&server, "env")?.read(None, &[path(VALUES)]).await?;
+    let snapshot = remote(&server, "env")?
+        .read(None, &Paths::from_iter([path(VALUES)]))
+        .await?;
 
     assert_eq!(snapshot.files[&path(VALUES)].as_deref(), Some(FILES[3].1));
     // Capabilities, refs, commit, three levels of trees, file.
@@ -224,7 +226,7 @@ async fn named_branch_is_read_and_written() -> Result<()> {
 
     let request = UpdateRequest {
         branch: Some(branch("next")),
-        paths: vec![path(VALUES)],
+        paths: Paths::from_iter([path(VALUES)]),
         ..UpdateRequest::default()
     };
     let decide = |snapshot: &Snapshot| Ok::<_, Infallible>(with_tag(snapshot, VALUES, "7"));
@@ -272,7 +274,7 @@ async fn change_in_a_large_directory_is_a_small_push() -> Result<()> {
     server.create_repository("env", &files)?;
     let remote = remote(&server, "env")?;
     let file = names[2500].as_str();
-    remote.read(None, &[path(file)]).await?;
+    remote.read(None, &Paths::from_iter([path(file)])).await?;
 
     let before = server.bytes_up();
     set_tag(&remote, file, "2").await?;
@@ -316,7 +318,7 @@ async fn paths_that_are_no_plain_files_are_refused() -> Result<()> {
             ("README.md/values.yaml", "README.md", PathError::File),
         ] {
             let read = remote
-                .read(None, &[path(file)])
+                .read(None, &Paths::from_iter([path(file)]))
                 .await
                 .expect_err("refused to read");
             check_path_error(&read, at, expected);
@@ -328,7 +330,7 @@ async fn paths_that_are_no_plain_files_are_refused() -> Result<()> {
             ("large", PathError::TooLarge),
         ] {
             let read = remote
-                .read(None, &[path(file)])
+                .read(None, &Paths::from_iter([path(file)]))
                 .await
                 .expect_err("refused to read");
             check_path_error(&read, file, expected);
@@ -339,5 +341,53 @@ async fn paths_that_are_no_plain_files_are_refused() -> Result<()> {
         check_path_error(&both, "new", PathError::FileAndDirectory);
         assert_eq!(server.head("env", "main")?, head);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn yaml_files_of_a_folder_are_read_and_nothing_that_is_not_a_plain_file() -> Result<()> {
+    let server = GitServer::builder().start().await?;
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    server.create_repository("env", &[("README.md", b"")])?;
+    let entries = [
+        Entry::File("apps/a.yaml", b"a: 1\n"),
+        Entry::File("apps/deep/er/b.YML", b"b: 1\n"),
+        Entry::File("apps/notes.txt", b"no\n"),
+        Entry::Symlink("apps/link.yaml", "../secret.yaml"),
+        Entry::File("apps/pointer.yaml", pointer.as_bytes()),
+        Entry::File("secret.yaml", b"s: 1\n"),
+        Entry::File("one.yaml", b"o: 1\n"),
+    ];
+    server.commit_entries("env", "main", &entries, "all kinds")?;
+    let remote = remote(&server, "env")?;
+    let folders = ["apps", "one.yaml", "no/such/folder"];
+    let paths = Paths {
+        files: vec![path("none.yaml")],
+        folders: folders.map(|it| path(it).into()).into(),
+    };
+
+    let snapshot = remote.read(None, &paths).await?;
+    let found: Vec<_> = snapshot
+        .files
+        .iter()
+        .map(|(path, content)| (path.as_str(), content.is_some()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("apps/a.yaml", true),
+            ("apps/deep/er/b.YML", true),
+            ("none.yaml", false),
+            ("one.yaml", true),
+        ]
+    );
+
+    let before = server.requests();
+    remote.read(None, &paths).await?;
+    assert_eq!(
+        server.requests() - before,
+        1,
+        "an unchanged poll is one request"
+    );
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use image_update_core::image::{Candidate, Platform, Tag};
+use image_update_core::image::{Platform, Tag, TagSet};
 use image_update_core::policy::Look;
 use image_update_operator::registry::error::Error;
 use image_update_operator::registry::{Access, Builds, Client, Credential, Question};
@@ -68,13 +68,10 @@ impl Scene {
             platforms: &platforms,
             needs_time: true,
         };
-        let candidates: Vec<Candidate> = tags.iter().map(|it| Candidate::new(tag(it))).collect();
-        let mut looks = self.builds.known(&question, &candidates).await;
-        let asked: Vec<_> = candidates
-            .into_iter()
-            .filter(|candidate| !looks.contains_key(&candidate.tag))
-            .map(|candidate| (candidate.tag, None))
-            .collect();
+        let tags: TagSet = tags.iter().map(|it| tag(it)).collect();
+        let mut looks = self.builds.known(&question, &tags).await;
+        let unknown = tags.tags().filter(|tag| !looks.contains_key(tag));
+        let asked: Vec<_> = unknown.map(|tag| (tag, None)).collect();
         if !asked.is_empty() {
             looks.extend(self.builds.look(&question, &asked).await?);
         }

@@ -14,6 +14,7 @@ mod reference;
 mod repository;
 mod sightings;
 mod tag;
+mod tag_set;
 
 pub use build::{Build, Image, is_wanted};
 pub use candidate::Candidate;
@@ -26,3 +27,4 @@ pub(crate) use repository::is_host;
 pub use repository::{Repository, RepositoryError};
 pub use sightings::Sightings;
 pub use tag::{Tag, TagError};
+pub use tag_set::TagSet;

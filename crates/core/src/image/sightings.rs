@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::tag::Tag;
+use super::tag_set::TagSet;
 
 /// The most new tags that are remembered, the newest sightings first. A repository with more new
 /// tags than that within somebody's minimum age dates the others by [`Sightings::since`].
@@ -46,18 +47,17 @@ impl Sightings {
         self.tags.get(tag).copied().unwrap_or(self.since)
     }
 
-    /// The sightings after a list that was seen at `now`. Both lists are sorted.
+    /// The sightings after a list that was seen at `now`.
     #[must_use]
-    pub fn after(&self, before: &[Tag], list: &[Tag], now: Timestamp) -> Self {
-        let is_new = |tag: &&Tag| before.binary_search(tag).is_err();
+    pub fn after(&self, before: &TagSet, list: &TagSet, now: Timestamp) -> Self {
         let mut tags: BTreeMap<Tag, Timestamp> = list
-            .iter()
-            .filter(is_new)
-            .map(|tag| (tag.clone(), now))
+            .tags()
+            .filter(|tag| !before.contains(tag))
+            .map(|tag| (tag, now))
             .collect();
         for (tag, time) in &self.tags {
             // One that went and came back may be another image: it is seen anew.
-            if list.binary_search(tag).is_ok() {
+            if list.contains(tag) {
                 tags.insert(tag.clone(), *time);
             }
         }
@@ -97,13 +97,10 @@ mod tests {
         Timestamp::from_second(second).expect("the row's time is in range")
     }
 
-    fn tags(text: &str) -> Vec<Tag> {
-        let mut tags: Vec<Tag> = text
-            .split_whitespace()
-            .map(|tag| tag.parse().expect("the row's tags are tags"))
-            .collect();
-        tags.sort();
-        tags
+    fn tags(text: &str) -> TagSet {
+        let tags = text.split_whitespace();
+        tags.map(|tag| tag.parse().expect("the row's tags are tags"))
+            .collect()
     }
 
     /// Sees `lists` a second after each other, from 1 on, and compares when `tag` was seen.
@@ -150,11 +147,11 @@ mod tests {
     #[test]
     fn only_the_newest_sightings_are_remembered() {
         let names: Vec<String> = (0..MAX_TAGS).map(|number| format!("a{number}")).collect();
-        let list: Vec<Tag> = tags(&names.join(" "));
-        let first = Sightings::new(at(1)).after(&[], &list, at(2));
-        let more = [list.clone(), tags("b")].concat();
+        let list = tags(&names.join(" "));
+        let first = Sightings::new(at(1)).after(&tags(""), &list, at(2));
+        let more = tags(&(names.join(" ") + " b"));
         let second = first.after(&list, &more, at(3));
         assert_eq!(second.tags().count(), MAX_TAGS);
-        assert_eq!(second.first_seen(&tags("b")[0]), at(3));
+        assert_eq!(second.first_seen(&"b".parse().expect("b is a tag")), at(3));
     }
 }

@@ -22,6 +22,11 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A tag of text that was one before.
+    pub(crate) fn trusted(text: &str) -> Self {
+        Self(text.into())
+    }
 }
 
 /// Why a text is not a tag.

@@ -7,20 +7,19 @@
 mod choice;
 mod digest;
 mod format;
+mod place;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::argocd::live_image;
-use crate::image::{Candidate, Digest, Reference, Repository, Tag};
+use crate::image::{Candidate, Digest, Repository, Tag};
 use crate::policy::{Decision, Policy, Reason};
 use crate::remote::RepoPath;
-use crate::target::EditError;
-use crate::target::helm_values::ImageKeys;
-use choice::{Choice, choose};
+use crate::target::{EditError, ImageKeys};
+use crate::yaml::KeyPath;
 pub use choice::{Known, MAX_LOOKS, Withheld, needs_looks};
-use digest::{WantedDigest, wanted_digest};
 use format::{Edits, FormatError};
+use place::File;
 pub use target::{Format, Overrides, Target};
 
 /// The files that a plan looks at: `None` where there is no such file.
@@ -39,9 +38,11 @@ pub struct ImageInput<'a> {
     /// The name under which a kustomization knows it, if that is another one.
     pub kustomize_name: Option<&'a str>,
     /// The keys that hold it in a chart's values, if the policy says so.
-    pub helm: Option<&'a ImageKeys>,
+    pub helm: Option<&'a ImageKeys<KeyPath>>,
     /// The variables that hold it for a plugin, if the policy says so.
-    pub plugin: Option<&'a PluginVariables>,
+    pub plugin: Option<&'a ImageKeys<String>>,
+    /// What values that are marked for it are marked with: `namespace:name`.
+    pub markers: &'a [String],
     /// Whether it is written only where the Application runs it.
     pub only_live: bool,
     /// How its tag is chosen.
@@ -55,20 +56,6 @@ pub struct ImageInput<'a> {
     pub settled: Option<&'a str>,
     /// What is known of the images behind the tags.
     pub known: Known<'a>,
-}
-
-/// The variables of a config management plugin that hold one image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PluginVariables {
-    /// The repository and the tag apart.
-    NameAndTag {
-        /// The variable of the repository, if there is one.
-        name: Option<String>,
-        /// The variable of `tag[@digest]`.
-        tag: String,
-    },
-    /// The whole reference in one variable.
-    Spec(String),
 }
 
 /// Whether a digest is written beside the tag.
@@ -97,6 +84,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Drops what is said of each tag that is not selected, for a plan that is kept for a while.
+    pub fn forget_rejected(&mut self) {
+        for decision in self.placements.iter_mut().flat_map(|it| &mut it.decision) {
+            decision.rejected = Vec::new();
+        }
+    }
+
     /// The values that the plan changes, in the order of the spec.
     pub fn changes(&self) -> impl Iterator<Item = (&Placement, &Change)> {
         self.placements
@@ -180,6 +174,14 @@ pub enum TargetProblem {
         /// The files looked for.
         tried: Vec<String>,
     },
+    /// None of the files of a folder is about the image.
+    #[error("{path}: no YAML file there {sought}")]
+    NoneConcerned {
+        /// The target's path.
+        path: String,
+        /// What was looked for.
+        sought: String,
+    },
     /// Several of the files are there; kustomize itself refuses such a folder.
     #[error("{path} holds more than one {}: {}; remove all but one", .format.noun(), .found.join(", "))]
     Ambiguous {
@@ -238,7 +240,14 @@ pub fn decide(
     };
     for target in targets {
         match target::locate(target, files) {
-            Ok((path, content)) => place_all(images, target, path, content, digests, &mut plan),
+            Ok(found) => {
+                let before = plan.placements.len();
+                for (path, content) in found {
+                    place_all(images, target, path, content, digests, &mut plan);
+                }
+                let missing = missing(images, target, &plan.placements[before..]);
+                plan.placements.extend(missing);
+            }
             Err(problem) => {
                 plan.placements
                     .extend(images.iter().map(|image| broken(image, target, &problem)));
@@ -266,6 +275,7 @@ fn place_all(
     let mut beside = Edits::none(target.format);
     let mut placements: Vec<Placement> = images
         .iter()
+        .filter(|image| format::concerns(target.format, content, image))
         .map(|image| {
             file.place(image, digests, plan, &mut edits, &mut beside)
                 .unwrap_or_else(|problem| broken(image, target, &problem))
@@ -296,128 +306,26 @@ fn place_all(
     plan.placements.append(&mut placements);
 }
 
-/// The file of a target.
-struct File<'a> {
-    target: &'a Target,
-    path: &'a RepoPath,
-    content: &'a [u8],
-}
-
-impl File<'_> {
-    /// Decides one image and adds the edits that it needs to `edits`; to `beside` those that are
-    /// written along with others only.
-    fn place(
-        &self,
-        image: &ImageInput<'_>,
-        digests: &Digests,
-        plan: &mut Plan,
-        edits: &mut Edits,
-        beside: &mut Edits,
-    ) -> Result<Placement, TargetProblem> {
-        let format = self.target.format;
-        let mut current =
-            format::read(format, self.content, image).map_err(|problem| self.problem(problem))?;
-        let live = self.live(image);
-        // Where nothing is overridden, what runs is current.
-        let is_implied = matches!(format, Format::ArgocdSource(_))
-            && current.tag.is_none()
-            && current.digest.is_none()
-            && live.is_some();
-        if is_implied && let Some(live) = &live {
-            current.tag = live.tag.as_ref().map(ToString::to_string);
-            current.digest = live.digest.as_ref().map(ToString::to_string);
-        }
-        let mut placement = Placement {
-            alias: image.alias.to_owned(),
-            target: self.target.path.clone(),
-            application: self.target.application_name(),
-            current: current.tag.clone().or_else(|| current.digest.clone()),
-            decision: None,
-            withheld: Vec::new(),
-            digest: None,
-            state: State::UpToDate,
-        };
-        if image.only_live && self.target.application.is_some() && live.is_none() {
-            placement.state = State::NotLive;
-            return Ok(placement);
-        }
-        let alias = image.alias;
-        let (decision, checked) = match choose(image, &current, digests) {
-            Choice::Decided {
-                decision,
-                withheld,
-                checked,
-            } => {
-                placement.withheld = withheld;
-                (decision, checked)
-            }
-            Choice::NeedsLooks(tags) => {
-                let missing = tags.into_iter().map(|tag| (alias.to_owned(), tag));
-                plan.missing_looks.extend(missing);
-                placement.state = State::AwaitingLook;
-                return Ok(placement);
-            }
-            Choice::NeedsDigest(tag) => {
-                plan.missing_digests.insert((alias.to_owned(), tag));
-                placement.state = State::AwaitingDigest;
-                return Ok(placement);
-            }
-        };
-        let Some(tag) = decision.selected.clone() else {
-            placement.state = State::Refused(decision.reason.clone());
-            placement.decision = Some(decision);
-            return Ok(placement);
-        };
-        placement.decision = Some(decision);
-        match wanted_digest(image, &current, &tag, checked.as_ref(), digests) {
-            WantedDigest::Known(digest) => placement.digest = digest,
-            WantedDigest::Missing => {
-                plan.missing_digests.insert((alias.to_owned(), tag));
-                placement.state = State::AwaitingDigest;
-                return Ok(placement);
-            }
-        }
-        let digest = placement.digest.as_ref();
-        let wanted = format::edits(format, self.content, image, &tag, digest)
-            .map_err(|problem| self.problem(problem))?;
-        let differs = wanted
-            .apply(self.content)
-            .map_err(|problem| self.problem(FormatError::Edit(problem)))?
-            .is_some();
-        if differs && is_implied && current.says(&tag, digest) {
-            beside.extend(wanted);
-        } else if differs {
-            let change = Change {
-                image: current.name,
-                old: placement.current.clone(),
-                new: match digest {
-                    Some(digest) => format!("{tag}@{digest}"),
-                    None => tag.to_string(),
-                },
+/// The images that no file of a folder has.
+fn missing(images: &[ImageInput<'_>], target: &Target, placed: &[Placement]) -> Vec<Placement> {
+    let is_placed = |image: &&ImageInput<'_>| placed.iter().any(|it| it.alias == image.alias);
+    let missing = images.iter().filter(|image| !is_placed(image));
+    missing
+        .map(|image| {
+            let sought = match target.format {
+                Format::Markers => format!("is marked for {}", image.markers.join(" or ")),
+                Format::Manifests(_)
+                | Format::Kustomization
+                | Format::HelmValues
+                | Format::ArgocdSource(_) => format!("runs {}", image.repository.familiar()),
             };
-            if image.settled == Some(change.new.as_str()) {
-                placement.state = State::TakenBack(change);
-            } else {
-                placement.state = State::Change(change);
-                edits.extend(wanted);
-            }
-        }
-        Ok(placement)
-    }
-
-    /// The image as the Application runs it.
-    fn live(&self, image: &ImageInput<'_>) -> Option<Reference> {
-        let application = self.target.application.as_ref()?;
-        live_image(application, image.repository)
-    }
-
-    fn problem(&self, problem: FormatError) -> TargetProblem {
-        let file = self.path.to_string();
-        match problem {
-            FormatError::Edit(problem) => TargetProblem::Edit { file, problem },
-            FormatError::Key(problem) => TargetProblem::Key { file, problem },
-        }
-    }
+            let problem = TargetProblem::NoneConcerned {
+                path: target.path.clone(),
+                sought,
+            };
+            broken(image, target, &problem)
+        })
+        .collect()
 }
 
 fn broken(image: &ImageInput<'_>, target: &Target, problem: &TargetProblem) -> Placement {

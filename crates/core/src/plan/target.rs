@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Files, TargetProblem};
 use crate::argocd::{Application, SourceType};
-use crate::remote::RepoPath;
+use crate::remote::{RepoFolder, RepoPath};
+use crate::target::manifests::Scope;
 
 /// One target of a policy: the files it may be, in the order they are tried, and what they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Target {
     pub path: String,
     /// The files it may be; exactly one of them has to be there.
     pub files: Vec<RepoPath>,
+    /// The folder whose files it is, or one file, where it may be several.
+    pub folder: Option<RepoFolder>,
     /// What the file is.
     pub format: Format,
     /// The Application whose file it is, if it is one's.
@@ -34,6 +37,10 @@ pub enum Format {
     Kustomization,
     /// Keys of a Helm chart's values.
     HelmValues,
+    /// The images of Kubernetes manifests in [`Target::folder`].
+    Manifests(Scope),
+    /// Values in [`Target::folder`] that are marked for an image, as Flux marks them.
+    Markers,
     /// Overrides of an Application's source: `.argocd-source-<name>.yaml`, or the same fields of
     /// the Application itself. The file is made if it is missing.
     ArgocdSource(Overrides),
@@ -68,13 +75,37 @@ impl Format {
         match self {
             Self::Kustomization => "kustomization",
             Self::HelmValues => "values file",
+            Self::Manifests(_) | Self::Markers => "manifest",
             Self::ArgocdSource(_) => "override file",
         }
     }
 }
 
-/// The one file of `target` that is there.
+/// The files of `target` that are there: all of a folder, else exactly one.
 pub(super) fn locate<'f>(
+    target: &Target,
+    files: &Files<'f>,
+) -> Result<Vec<(RepoPath, &'f [u8])>, TargetProblem> {
+    let Some(folder) = &target.folder else {
+        return locate_one(target, files).map(|file| vec![file]);
+    };
+    let is_there = |path: &RepoPath| folder.path() == Some(path) || folder.contains(path);
+    let found: Vec<_> = files
+        .iter()
+        .filter(|(path, _)| is_there(path))
+        .filter_map(|(path, content)| Some((path.clone(), (*content)?)))
+        .collect();
+    if found.is_empty() {
+        return Err(TargetProblem::NotFound {
+            path: target.path.clone(),
+            format: target.format,
+            tried: vec![format!("{folder}/**/*.yaml"), format!("{folder}/**/*.yml")],
+        });
+    }
+    Ok(found)
+}
+
+fn locate_one<'f>(
     target: &Target,
     files: &Files<'f>,
 ) -> Result<(RepoPath, &'f [u8]), TargetProblem> {

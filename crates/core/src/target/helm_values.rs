@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{EditError, Image, settle};
+use super::{EditError, Image, ImageKeys, settle};
 use crate::yaml::{self, KeyPath, NodeId, Resolution, Step, Stream, Value};
 
 /// One value to write.
@@ -21,20 +21,6 @@ impl fmt::Display for ValueEdit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "value `{}`", self.path)
     }
-}
-
-/// The keys of a chart's values that hold one image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ImageKeys {
-    /// The repository and the tag apart, as most charts have it.
-    NameAndTag {
-        /// Where the repository stands, if it is to be looked after.
-        name: Option<KeyPath>,
-        /// Where `tag[@digest]` stands.
-        tag: KeyPath,
-    },
-    /// The whole reference in one value.
-    Spec(KeyPath),
 }
 
 /// Reads the value at `path`; `None` when there is none, or null.
@@ -57,7 +43,7 @@ pub fn edit(file: &[u8], edits: &[ValueEdit]) -> Result<Option<Vec<u8>>, EditErr
 /// chart then has the registry in another key.
 pub fn image_edits(
     file: &[u8],
-    keys: &ImageKeys,
+    keys: &ImageKeys<KeyPath>,
     image: &Image,
 ) -> Result<Vec<ValueEdit>, EditError> {
     image.refuse_empty_values()?;

@@ -1,8 +1,8 @@
 //! Container images of plain manifests, wherever a pod template stands.
 //!
 //! A pod template is told by its shape, `spec` with a list of containers, so workload kinds of
-//! any API group count, in every document of a file. Fields named `image` elsewhere do not, nor
-//! does text in a `ConfigMap`.
+//! any API group count, in every document of a file. Fields named `image` elsewhere do if that is
+//! asked for ([`Scope::Fields`]); text in a `ConfigMap` does not.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,6 +17,15 @@ const IMAGE: &str = "image";
 /// <https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.33/#podspec-v1-core>
 const CONTAINER_LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
+/// Which values count as images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Those of containers.
+    Containers,
+    /// Those of every field named `image`: custom resources have them anywhere.
+    Fields,
+}
+
 /// What the containers of one repository should run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestEdit {
@@ -24,6 +33,8 @@ pub struct ManifestEdit {
     pub repository: String,
     /// The image to run. The same repository keeps the spelling that each container has.
     pub image: Image,
+    /// Which values count.
+    pub scope: Scope,
 }
 
 impl fmt::Display for ManifestEdit {
@@ -32,10 +43,10 @@ impl fmt::Display for ManifestEdit {
     }
 }
 
-/// Reads the references by which containers run `repository`, in the order of the file.
-pub fn read(file: &[u8], repository: &str) -> Result<Vec<String>, EditError> {
+/// Reads the references by which containers (or fields) name `repository`, in the order of the file.
+pub fn read(file: &[u8], repository: &str, scope: Scope) -> Result<Vec<String>, EditError> {
     let stream = Stream::parse(file)?;
-    let references = images(&stream)?
+    let references = images(&stream, scope)?
         .into_iter()
         .filter_map(|node| stream.scalar(node));
     let of_repository = references.filter(|text| same_image(Image::split(text).0, repository));
@@ -56,7 +67,7 @@ pub fn edit(file: &[u8], edits: &[ManifestEdit]) -> Result<Option<Vec<u8>>, Edit
 fn next_step(stream: &Stream, edit: &ManifestEdit) -> Result<Option<Step>, EditError> {
     let mut found = false;
     let mut changes = Vec::new();
-    for node in images(stream)? {
+    for node in images(stream, edit.scope)? {
         let Some(current) = stream.scalar(node) else {
             continue;
         };
@@ -78,14 +89,19 @@ fn next_step(stream: &Stream, edit: &ManifestEdit) -> Result<Option<Step>, EditE
     Ok((!changes.is_empty()).then_some(Step::Replace(changes)))
 }
 
-/// The image values of all containers, aliases followed, each once however many share it.
-fn images(stream: &Stream) -> Result<BTreeSet<NodeId>, EditError> {
+/// The image values in a scope, aliases followed, each once however many share it.
+fn images(stream: &Stream, scope: Scope) -> Result<BTreeSet<NodeId>, EditError> {
+    let has_key = |id: &NodeId, name: &str| {
+        let key = stream.key_of(*id);
+        key.is_some_and(|key| stream.scalar(key) == Some(name))
+    };
+    if scope == Scope::Fields {
+        let fields = stream.ids().filter(|id| has_key(id, IMAGE));
+        return Ok(fields.map(|id| stream.follow(id)).collect());
+    }
     let mut images = BTreeSet::new();
     for id in stream.ids() {
-        if stream
-            .key_of(id)
-            .is_none_or(|key| stream.scalar(key) != Some(SPEC))
-        {
+        if !has_key(&id, SPEC) {
             continue;
         }
         let spec = stream.follow(id);

@@ -8,6 +8,7 @@
 pub mod argocd_source;
 pub mod helm_values;
 mod image;
+mod image_keys;
 pub mod kustomization;
 mod list;
 pub mod manifests;
@@ -16,6 +17,7 @@ pub mod markers;
 use std::fmt;
 
 pub use image::Image;
+pub use image_keys::ImageKeys;
 
 use crate::yaml::{self, Excerpt, Position, Step, Stream};
 

@@ -50,6 +50,7 @@ const EDITS: [Edit; 8] = [
             &[ManifestEdit {
                 repository: "nginx".to_owned(),
                 image,
+                scope: manifests::Scope::Containers,
             }],
         )
     },

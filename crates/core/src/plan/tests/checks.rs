@@ -218,8 +218,9 @@ fn platforms_are_checked_of_the_winner() {
 fn an_image_without_a_time_is_dated_by_its_sighting() {
     let mut image = by_semver("1.0.0 1.1.0").at_least(2).knowing("1.1.0@0");
     check(&image, "1.0.0", "writes 1.1.0");
-    let tags: Vec<Tag> = image.tags.iter().map(|it| it.tag.clone()).collect();
-    image.sightings = image.sightings.after(&tags[..1], &tags, hour(9));
+    let tags = || image.tags.iter().map(|it| it.tag.clone());
+    let (before, after) = (tags().take(1).collect(), tags().collect());
+    image.sightings = image.sightings.after(&before, &after, hour(9));
     check(&image, "1.0.0", "up to date, 1.1.0 TooYoung");
 }
 

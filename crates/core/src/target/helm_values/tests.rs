@@ -1,7 +1,7 @@
 //! One row = one fact about values files. The wider table is the case file.
 
-use super::{ImageKeys, ValueEdit, edit, image_edits, read, shared_with};
-use crate::target::{EditError, Image};
+use super::{ValueEdit, edit, image_edits, read, shared_with};
+use crate::target::{EditError, Image, ImageKeys};
 use crate::yaml::KeyPath;
 
 #[test]

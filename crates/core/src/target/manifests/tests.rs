@@ -1,6 +1,6 @@
 //! One row = one fact about plain manifests. The wider table is the case file.
 
-use super::{ManifestEdit, edit, read};
+use super::{ManifestEdit, Scope, edit, read};
 use crate::target::{EditError, Image};
 
 #[test]
@@ -90,14 +90,38 @@ fn containers_without_an_image_are_passed_over() {
 fn reads_the_references_as_they_stand() {
     let file = b"spec:\n  containers:\n  - image: docker.io/nginx:1\n  - image: redis\n  initContainers:\n  - image: nginx@sha256:aa\n";
     let want = vec!["docker.io/nginx:1".to_owned(), "nginx@sha256:aa".to_owned()];
-    assert_eq!(read(file, "nginx"), Ok(want));
-    assert_eq!(read(file, "quay.io/nginx"), Ok(Vec::new()));
+    assert_eq!(read(file, "nginx", Scope::Containers), Ok(want));
+    assert_eq!(
+        read(file, "quay.io/nginx", Scope::Containers),
+        Ok(Vec::new())
+    );
+}
+
+#[test]
+fn fields_of_any_resource_count_where_they_are_asked_for() {
+    let file =
+        "kind: Cluster\nspec:\n  image: nginx:1 # c\n  pool: {image: redis:1, tag: nginx:1}\n";
+    assert_eq!(
+        read(file.as_bytes(), "nginx", Scope::Containers),
+        Ok(Vec::new())
+    );
+    let edits = edits("nginx", "nginx:2").map(|edit| ManifestEdit {
+        scope: Scope::Fields,
+        ..edit
+    });
+    let edited = edit(file.as_bytes(), &edits).expect("the edit is possible");
+    let edited = edited.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert_eq!(
+        edited.as_deref(),
+        Some(file.replacen("nginx:1", "nginx:2", 1).as_str())
+    );
 }
 
 fn edits(repository: &str, image: &str) -> [ManifestEdit; 1] {
     [ManifestEdit {
         repository: repository.to_owned(),
         image: Image::parse(image),
+        scope: Scope::Containers,
     }]
 }
 
