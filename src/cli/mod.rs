@@ -7,6 +7,7 @@ mod edit;
 mod explain;
 mod failure;
 mod input;
+mod looks;
 mod man;
 mod output;
 mod progress;

@@ -114,6 +114,11 @@ impl SelectionFlags {
         Outcome::of(&select(policy, self.current.as_deref(), candidates))
     }
 
+    /// The tag that is in use.
+    pub(super) fn current(&self) -> Option<&str> {
+        self.current.as_deref()
+    }
+
     /// The policy that the flags describe; an error before any tag is looked at.
     pub(super) fn policy(&self, strategy: Strategy) -> Result<Policy, Failure> {
         let name = strategy.name();
@@ -173,7 +178,8 @@ impl SelectionFlags {
 }
 
 impl Outcome {
-    fn of(decision: &Decision) -> Self {
+    /// What was decided, as it is printed.
+    pub(super) fn of(decision: &Decision) -> Self {
         let Decision {
             selected,
             reason,

@@ -1,22 +1,27 @@
 //! `test`: asks the registry for the tags of an image, and shows what would be selected.
 
+use std::time::Duration;
+
 use clap::Args;
+use image_update_core::duration;
 use image_update_core::image::{
-    Candidate, ConstrainedReference, ConstrainedReferenceError, Digest, Repository, Tag,
+    Candidate, ConstrainedReference, ConstrainedReferenceError, Digest, Platform, Repository, Tag,
 };
-use image_update_core::policy::{Policy, Strategy, StrategyName};
+use image_update_core::policy::{Checks, Policy, Strategy, StrategyName};
 use serde::Serialize;
 
 use super::access::AccessFlags;
 use super::failure::{Failure, warn};
+use super::looks;
 use super::output::{OutputFlag, columns};
 use super::progress::Progress;
 use super::selection::{self, Outcome, SelectionFlags};
 use crate::registry::{Access, Client, Error, TagList};
 
-/// The strategies that decide by tags and digests alone.
-const STRATEGIES: [StrategyName; 4] = [
+/// Every strategy.
+const STRATEGIES: [StrategyName; 5] = [
     StrategyName::Semver,
+    StrategyName::NewestBuild,
     StrategyName::Alphabetical,
     StrategyName::Numerical,
     StrategyName::Digest,
@@ -47,6 +52,15 @@ pub(super) struct TestArgs {
 
     #[command(flatten)]
     selection: SelectionFlags,
+
+    /// Platforms that the image must have, such as `linux/amd64`, separated by commas. Unset: none
+    /// is asked for
+    #[arg(long, value_name = "OS/ARCH,…", value_delimiter = ',')]
+    platforms: Vec<Platform>,
+
+    /// How old the build of an image must be, such as `24h`. Unset: any age will do
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    minimum_age: Option<Duration>,
 
     #[command(flatten)]
     access: AccessFlags,
@@ -91,17 +105,37 @@ pub(super) async fn run(args: &TestArgs) -> Result<(), Failure> {
     crate::tls::install_provider();
     let (repository, constraint) = args.repository_and_constraint()?;
     let strategy = selection::strategy(args.strategy, "--constraint", constraint.as_deref())?;
-    let policy = args.selection.policy(strategy)?;
+    let policy = Policy {
+        checks: Checks {
+            platforms: args.platforms.clone(),
+            minimum_age: args.minimum_age.unwrap_or_default(),
+        },
+        ..args.selection.policy(strategy)?
+    };
     let access = args.access.access(&repository)?;
-    let found = ask(&repository, &policy, &access).await.map_err(|error| {
+    let explain = |error: Error| {
         let hint = hint(&error, access.credential.is_some());
         Failure::failed(error).hint(hint)
-    })?;
+    };
+    let client = Client::new();
+    let found = ask(&client, &repository, &policy, &access).await;
+    let found = found.map_err(explain)?;
+    let candidates = &found.candidates;
+    let current = args.selection.current();
+    let decision = looks::choose(
+        &client,
+        &repository,
+        &access,
+        &policy,
+        current,
+        candidates,
+        explain,
+    );
     let report = Report {
         image: repository.to_string(),
         tags: found.tags,
         digest: found.digest.map(|digest| digest.to_string()),
-        outcome: args.selection.select(&policy, &found.candidates),
+        outcome: Outcome::of(&decision.await?),
     };
     args.output.print(&report, table)
 }
@@ -136,11 +170,15 @@ impl TestArgs {
 }
 
 /// Asks for what the strategy looks at: every tag, or the digest of the one to follow.
-async fn ask(repository: &Repository, policy: &Policy, access: &Access) -> Result<Found, Error> {
-    let client = Client::new();
+async fn ask(
+    client: &Client,
+    repository: &Repository,
+    policy: &Policy,
+    access: &Access,
+) -> Result<Found, Error> {
     let _progress = Progress::start(format!("Asking for the tags of {repository}"));
     if let Strategy::Digest(tag) = &policy.strategy {
-        return follow(&client, repository, tag, access).await;
+        return follow(client, repository, tag, access).await;
     }
     let TagList {
         tags,

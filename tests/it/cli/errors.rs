@@ -342,8 +342,8 @@ fn other_arguments_that_are_not_known_are_named() {
         "--help",
     );
     check(
-        &["test", "nginx", "--strategy=newest-build"],
-        "'newest-build'",
+        &["test", "nginx", "--strategy=zz"],
+        "'zz'",
         "--help",
     );
     check(

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use image_update_testkit::faulty_registry::{ALWAYS, Fault, FaultyRegistry};
-use image_update_testkit::registry::Registry;
+use image_update_testkit::registry::{PushOptions, Registry};
 use image_update_testkit::tls::Authority;
 use serde_json::json;
 use tempfile::TempDir;
@@ -287,4 +287,49 @@ async fn what_a_registry_does_wrong_is_a_failure() {
         "could not connect to 127.0.0.1:1",
         "check the registry's name",
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_looked_at_for_their_time_and_platforms() {
+    let registry = Registry::start().await.expect("the registry starts");
+    let images = [
+        ("build-b", "2024-01-01T00:00:00Z", "linux/amd64"),
+        ("build-a", "2024-02-01T00:00:00Z", "linux/amd64"),
+        ("build-arm", "2024-03-01T00:00:00Z", "linux/arm64"),
+        ("build-new", "2099-01-01T00:00:00Z", "linux/amd64"),
+    ];
+    for (tag, created, platform) in images {
+        let options = PushOptions {
+            created: Some(created.parse().expect("the row's time is one")),
+            platforms: vec![platform.to_owned()],
+            ..PushOptions::default()
+        };
+        let pushed = registry.push_image(PATH, tag, &options).await;
+        pushed.expect("the registry takes an image");
+    }
+    let image = format!("{}/{PATH}", registry.host());
+    let missing = r#"{"rule":"PlatformMissing","tag":"build-arm"}"#;
+    let young = r#"{"rule":"TooYoung","tag":"build-new"}"#;
+    for (strategy, selected, rejected) in [
+        ("newest-build", "build-a", vec![missing, young]),
+        ("alphabetical", "build-b", vec![young]),
+    ] {
+        let flags = [
+            "--insecure",
+            "-ojson",
+            "--strategy",
+            strategy,
+            "--platforms=linux/amd64",
+            "--minimum-age=1h",
+        ];
+        let ran = test(home().path(), &image, &flags, &[]);
+        ran.done();
+        assert_eq!(ran.json()["selected"], selected, "{ran:?}");
+        let said = ran.json()["rejected"].to_string();
+        let missing = rejected.iter().find(|rejection| !said.contains(*rejection));
+        assert_eq!(missing, None, "{said}");
+    }
+    let flags = ["--insecure", "--platforms=windows"];
+    let ran = test(home().path(), &image, &flags, &[]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
 }

@@ -40,9 +40,11 @@ pub struct Withheld {
 }
 
 /// What follows from what is known.
-pub(super) enum Choice {
+#[derive(Clone, Debug)]
+pub enum Choice {
     /// The tag is decided.
     Decided {
+        /// The tag, and why.
         decision: Decision,
         /// Better tags that a check refuses, the best first, at most [`MAX_LOOKS`].
         withheld: Vec<Withheld>,
@@ -53,6 +55,15 @@ pub(super) enum Choice {
     NeedsLooks(Vec<Tag>),
     /// The digest of a tag that is followed has to be looked up first.
     NeedsDigest(Tag),
+}
+
+/// Chooses the tag of `image` where the tag `current` is in use, for whoever has no file to write.
+pub fn choose_tag(image: &ImageInput<'_>, current: Option<&str>, digests: &Digests) -> Choice {
+    let current = Current {
+        tag: current.map(str::to_owned),
+        ..Current::default()
+    };
+    choose(image, &current, digests)
 }
 
 /// Chooses the tag of `image`, of which a file says `current`.

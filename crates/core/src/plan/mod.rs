@@ -17,7 +17,7 @@ use crate::policy::{Decision, Policy, Reason};
 use crate::remote::RepoPath;
 use crate::target::{EditError, ImageKeys};
 use crate::yaml::KeyPath;
-pub use choice::{Known, MAX_LOOKS, Withheld, needs_looks};
+pub use choice::{Choice, Known, MAX_LOOKS, Withheld, choose_tag, needs_looks};
 use format::{Edits, FormatError};
 use place::File;
 pub use target::{Format, Overrides, Target};
