@@ -21,7 +21,11 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{http, options::CredentialError, transport::TransportError};
+use super::{
+    http,
+    options::{CredentialError, is_link_local},
+    transport::TransportError,
+};
 
 /// Where the API is for remotes on `github.com`.
 const GITHUB_API: &str = "https://api.github.com/";
@@ -65,6 +69,9 @@ pub enum GithubAppError {
     /// The API's address is not one of HTTP.
     #[error("the address of the GitHub App's API is not an https:// address without credentials")]
     Api,
+    /// The API's address is link-local.
+    #[error("the address of the GitHub App's API is link-local, which is never contacted")]
+    LinkLocal,
 }
 
 /// Why there is no token.
@@ -119,10 +126,9 @@ impl GithubApp {
         })
     }
 
-    /// The API's host and port, where one was named.
-    pub(super) fn api_host(&self) -> Option<(&str, Option<u16>)> {
-        let api = self.api.as_ref()?;
-        Some((api.host_str()?, api.port_or_known_default()))
+    /// The API's address, where one was named.
+    pub(super) fn named_api(&self) -> Option<&Url> {
+        self.api.as_ref()
     }
 
     /// Where the API is for a remote.
@@ -194,6 +200,9 @@ fn api_url(text: &str) -> Result<Url, GithubAppError> {
         && url.fragment().is_none();
     if !is_plain {
         return Err(GithubAppError::Api);
+    }
+    if is_link_local(&url) {
+        return Err(GithubAppError::LinkLocal);
     }
     let path = format!("{}/", url.path().trim_end_matches('/'));
     url.set_path(&path);

@@ -191,7 +191,7 @@ pub(super) fn client(
         builder = builder.identity(identity.map_err(TransportError::ClientCertificate)?);
     }
     if let Some(proxy) = &options.proxy {
-        builder = builder.proxy(proxy.to_client().ok_or(TransportError::Proxy)?);
+        builder = builder.proxy(proxy.to_client()?);
     }
     builder.build().map_err(TransportError::Client)
 }

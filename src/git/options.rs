@@ -2,9 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use image_update_core::remote::address;
 use reqwest::{NoProxy, Url};
+use url::Host;
 use zeroize::Zeroizing;
 
+use super::transport::TransportError;
 pub use super::{
     github_app::{GithubApp, GithubAppError},
     ssh::identity::{Identity, IdentityError},
@@ -46,6 +49,23 @@ impl Default for Timeouts {
             idle: Duration::from_mins(1),
             total: Duration::from_mins(5),
         }
+    }
+}
+
+impl RemoteOptions {
+    /// The hosts, with their ports, that somebody named besides the remote's: the proxy's and that
+    /// of a GitHub App's API.
+    pub fn named_hosts(&self) -> Vec<(String, Option<u16>)> {
+        let api = self.credential.as_ref().and_then(|it| match &it.0 {
+            Kind::GithubApp(app) => app.named_api(),
+            Kind::Basic { .. } | Kind::Bearer { .. } | Kind::Identity(_) => None,
+        });
+        let proxy = self.proxy.as_ref().and_then(Proxy::parsed);
+        [api.cloned(), proxy]
+            .into_iter()
+            .flatten()
+            .filter_map(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default())))
+            .collect()
     }
 }
 
@@ -119,15 +139,6 @@ impl Credential {
         Self(Kind::Identity(Arc::new(identity)))
     }
 
-    /// The host that is asked for tokens, where that is another one than the remote's, with its
-    /// port.
-    pub fn token_host(&self) -> Option<(&str, Option<u16>)> {
-        match &self.0 {
-            Kind::GithubApp(app) => app.api_host(),
-            Kind::Basic { .. } | Kind::Bearer { .. } | Kind::Identity(_) => None,
-        }
-    }
-
     pub(super) fn kind(&self) -> &Kind {
         &self.0
     }
@@ -182,20 +193,37 @@ impl Proxy {
         }
     }
 
-    /// What the HTTP client understands; nothing if the address is not one of an HTTP proxy.
-    pub(super) fn to_client(&self) -> Option<reqwest::Proxy> {
-        let url = Url::parse(&self.url).ok()?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return None;
+    /// What the HTTP client understands.
+    pub(super) fn to_client(&self) -> Result<reqwest::Proxy, TransportError> {
+        let url = self.parsed().ok_or(TransportError::Proxy)?;
+        if is_link_local(&url) {
+            return Err(TransportError::LinkLocal);
         }
         let no_proxy = self.no_proxy.as_deref().and_then(NoProxy::from_string);
-        Some(reqwest::Proxy::all(url).ok()?.no_proxy(no_proxy))
+        let proxy = reqwest::Proxy::all(url).map_err(|_| TransportError::Proxy)?;
+        Ok(proxy.no_proxy(no_proxy))
+    }
+
+    /// The address; nothing if it is not one of an HTTP proxy.
+    fn parsed(&self) -> Option<Url> {
+        let url = Url::parse(&self.url).ok();
+        url.filter(|it| matches!(it.scheme(), "http" | "https"))
     }
 }
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Proxy(redacted)")
+    }
+}
+
+/// Whether the address has an IP address in place of a name, and that is never contacted. Names
+/// are looked at when they are resolved.
+pub(super) fn is_link_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address::is_link_local(address.into()),
+        Some(Host::Ipv6(address)) => address::is_link_local(address.into()),
+        Some(Host::Domain(_)) | None => false,
     }
 }
 
@@ -223,14 +251,32 @@ mod tests {
 
     #[test]
     fn proxy_is_one_of_http() {
-        for (url, is_one) in [
-            ("http://proxy.example:3128", true),
-            ("https://me:secret@proxy.example", true),
-            ("socks5://proxy.example", false),
-            ("proxy.example:3128", false),
-            ("", false),
+        for (url, expected) in [
+            ("http://proxy.example:3128", "taken"),
+            ("https://me:secret@proxy.example", "taken"),
+            ("socks5://proxy.example", "no proxy"),
+            ("proxy.example:3128", "no proxy"),
+            ("", "no proxy"),
+            ("http://169.254.169.254", "link-local"),
+            ("http://2852039166:3128", "link-local"),
+            ("http://[fe80::1]:3128", "link-local"),
         ] {
-            assert_eq!(Proxy::new(url, None).to_client().is_some(), is_one, "{url}");
+            let taken = Proxy::new(url, None).to_client();
+            let is_expected = match expected {
+                "taken" => taken.is_ok(),
+                "no proxy" => matches!(taken, Err(TransportError::Proxy)),
+                _ => matches!(taken, Err(TransportError::LinkLocal)),
+            };
+            assert!(is_expected, "{url}: {taken:?}");
         }
+    }
+
+    #[test]
+    fn hosts_that_somebody_named_are_told() {
+        let mut options = RemoteOptions::default();
+        assert_eq!(options.named_hosts(), []);
+        options.proxy = Some(Proxy::new("http://me:secret@proxy.example", None));
+        let expected = ("proxy.example".to_owned(), Some(80));
+        assert_eq!(options.named_hosts(), [expected]);
     }
 }

@@ -17,7 +17,7 @@ use crate::controller::context::Context;
 use crate::controller::error::{ArgocdProblem, Error, SecretProblem};
 use crate::controller::secrets;
 use crate::controller::status::names;
-use crate::git::options::{Credential, RemoteOptions};
+use crate::git::options::RemoteOptions;
 use crate::write_back::git_credentials;
 
 /// The key by which Argo CD's Secrets ask not to verify a server.
@@ -133,12 +133,10 @@ async fn read(
         name,
         problem: SecretProblem::GitCredentials(error),
     })?;
-    let token_host = options.credential.as_ref().and_then(Credential::token_host);
-    if let Some((host, port)) = token_host
-        && !context.allowed_hosts.allows(host, port)
-    {
-        let host = host.to_owned();
-        return Err(Error::HostNotAllowed { host });
+    for (host, port) in options.named_hosts() {
+        if !context.allowed_hosts.allows(&host, port) {
+            return Err(Error::HostNotAllowed { host });
+        }
     }
     Ok(RemoteOptions {
         insecure,

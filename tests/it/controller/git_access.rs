@@ -243,6 +243,44 @@ async fn secrets_that_say_two_things_or_half_a_thing_are_refused_by_name() {
     assert_eq!(world.git.requests(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_that_a_secret_names_have_to_be_allowed() {
+    let (mut world, _registry) = world(&[]).await;
+    let key = UserKey::generate(KeyType::Rsa, KeyFormat::Pem, "");
+    let key = key.expect("a key is made").private;
+    let url = world.git.url("env");
+    world.flag("--allowed-hosts=127.0.0.1");
+    let password = [
+        ("username", "me"),
+        ("password", "x"),
+        ("proxy", "http://proxy.example:3128"),
+    ];
+    let app = [
+        ("githubAppID", "1"),
+        ("githubAppInstallationID", "2"),
+        ("githubAppPrivateKey", key.as_str()),
+        ("githubAppBaseURL", "https://api.example"),
+    ];
+    let rows: [(&[(&str, &str)], &str); 2] = [(&password, "proxy.example"), (&app, "api.example")];
+    for (secret, host) in rows {
+        world.secret("access", None, secret).await;
+        world
+            .policy("app", semver("app", "*"), access(&url, false))
+            .await;
+        world.start_operator();
+        let probe = async || {
+            let (_, reason, message) = world.policy_ready("app").await;
+            let is_told = reason == "HostNotAllowed" && message.contains(host);
+            is_told
+                .then_some(())
+                .ok_or_else(|| format!("{reason}: {message}"))
+        };
+        world.until(&host, probe).await;
+        world.kill_operator();
+    }
+    assert_eq!(world.git.requests(), 0);
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the operator under test has the system's clock"

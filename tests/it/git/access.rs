@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Context as _, Result};
 use image_update_operator::git::{
-    error::{TokenError, TransportError},
+    error::{GithubAppError, TokenError, TransportError},
     options::{ClientCertificate, Credential, GithubApp, Proxy, RemoteOptions},
     remote::Remote,
     update::Paths,
@@ -247,6 +247,15 @@ async fn github_apps_without_a_token_are_told_why() -> Result<()> {
     let text = "could not talk to <remote>: the GitHub App got no access token: \
                 GitHub's API could not be asked: the server failed (503)";
     check_read(&server, "env", &remote, text).await;
+
+    for api in ["http://169.254.169.254/api/v3", "https://[fe80::1]/"] {
+        let made = GithubApp::new("1", "2", service.private_key(), Some(api), fixed);
+        assert_eq!(made.err(), Some(GithubAppError::LinkLocal), "{api}");
+    }
+    for api in ["ftp://git.example", "https://me@git.example", "git.example"] {
+        let made = GithubApp::new("1", "2", service.private_key(), Some(api), fixed);
+        assert_eq!(made.err(), Some(GithubAppError::Api), "{api}");
+    }
 
     // In the clear, only if that is said aloud; and not for hosts whose API is not known.
     let credential = app(&service, id, service.private_key(), fixed)?;
