@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use image_update_core::image::{Digest, Excerpt, Repository, Tag};
-use image_update_core::wire::{challenge, link_header, manifest};
+use image_update_core::wire::{challenge, link_header, manifest, tag_page};
 
 use super::remark::Remark;
 
@@ -344,14 +344,9 @@ pub enum BodyError {
     /// It is no manifest, perhaps cut off.
     #[error(transparent)]
     Document(manifest::Error),
-    /// It is not the JSON it should be, perhaps cut off.
-    #[error("its JSON cannot be read at line {line}, column {column}")]
-    Json {
-        /// Counted from one.
-        line: usize,
-        /// Counted from one.
-        column: usize,
-    },
+    /// It is no page of a tag list, perhaps cut off.
+    #[error(transparent)]
+    TagPage(tag_page::Error),
 }
 
 /// A host, with its port where it has one, for messages.

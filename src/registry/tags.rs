@@ -2,14 +2,15 @@
 //!
 //! Specification: <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags>
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use image_update_core::image::{Digest, Excerpt, Tag, TagSet};
-use image_update_core::wire::link_header;
+use image_update_core::image::{Digest, Excerpt, TagSet};
+use image_update_core::wire::{link_header, tag_page};
 use reqwest::Method;
 use reqwest::header::LINK;
-use serde::Deserialize;
 use url::Url;
 
 use super::answer::Answer;
@@ -88,7 +89,10 @@ pub(super) async fn list(exchange: &mut Exchange<'_>) -> Result<TagList, Error> 
 /// What the pages read so far hold.
 #[derive(Default)]
 struct Collected {
-    tags: HashSet<Tag>,
+    pages: Vec<TagSet>,
+    /// Hashes of the tags; they only tell whether a page has something new.
+    seen: HashSet<u64>,
+    hasher: RandomState,
     bytes: usize,
     skipped: Option<SkippedTags>,
 }
@@ -114,16 +118,16 @@ impl Collected {
                 limit: MAX_LIST_BYTES,
             });
         }
-        let mut had_something_new = page.is_empty();
-        for text in page {
-            if let Ok(tag) = text.parse() {
-                had_something_new |= self.tags.insert(tag);
-            } else {
-                had_something_new = true;
-                self.skip(&text);
-            }
+        let (tags, others) = TagSet::read(page.iter().map(AsRef::as_ref));
+        let mut had_something_new = page.is_empty() || !others.is_empty();
+        for tag in tags.iter() {
+            had_something_new |= self.seen.insert(self.hasher.hash_one(tag));
         }
-        if self.tags.len() > MAX_TAGS {
+        for text in others {
+            self.skip(text);
+        }
+        self.pages.push(tags);
+        if self.seen.len() > MAX_TAGS {
             return Err(Error::TooManyTags {
                 repository: repository(),
                 limit: MAX_TAGS,
@@ -141,8 +145,11 @@ impl Collected {
             .count += 1;
     }
 
-    fn finish(self, requests: u32) -> TagList {
-        let tags: TagSet = self.tags.into_iter().collect();
+    fn finish(mut self, requests: u32) -> TagList {
+        let tags = match self.pages.pop() {
+            Some(only) if self.pages.is_empty() => only,
+            last => TagSet::union(self.pages.iter().chain(&last)),
+        };
         let revision = digest::of_tags(&tags);
         TagList {
             tags: Arc::new(tags),
@@ -164,24 +171,12 @@ fn refusal(exchange: &Exchange<'_>, answer: &Answer) -> Error {
     exchange.refusal(answer)
 }
 
-/// Reads the tags of a page. `null` is how registries written in Go spell "none".
-fn parse(answer: &Answer) -> Result<Vec<String>, BodyError> {
-    #[derive(Deserialize)]
-    struct Page {
-        tags: Tags,
-    }
-    /// Not an `Option` itself, so that a page without `tags` is refused.
-    #[derive(Deserialize)]
-    struct Tags(Option<Vec<String>>);
-
+/// Reads the tags of a page.
+fn parse(answer: &Answer) -> Result<Vec<Cow<'_, str>>, BodyError> {
     if !is_json(answer.media_type().as_deref()) {
         return Err(answer.wrong_content_type());
     }
-    let page: Page = serde_json::from_slice(&answer.body).map_err(|error| BodyError::Json {
-        line: error.line(),
-        column: error.column(),
-    })?;
-    Ok(page.tags.0.unwrap_or_default())
+    tag_page::parse(&answer.body).map_err(BodyError::TagPage)
 }
 
 /// Whether a content type may be that of JSON. Some registries send none, and Amazon's has sent

@@ -139,6 +139,7 @@ fn default_timeout() -> String {
 
 /// cosign's tag scheme `sha256-<hex>.sig|.att|.sbom`:
 /// <https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md>
-fn default_exclude_tags() -> Vec<String> {
+/// The default of `excludeTags`: what cosign stores beside images.
+pub(in crate::api) fn default_exclude_tags() -> Vec<String> {
     vec![r"\.(sig|att|sbom)$".to_owned()]
 }

@@ -21,6 +21,7 @@ pub use image_update_policy::{
     ImageUpdatePolicySpec, KustomizeImage, NewestBuildStrategy, NumericalStrategy, PluginImage,
     SemverStrategy, SortOrder, StrategySpec, TagExtract, TagRules, WatchReference,
 };
+pub(super) use image_watch::default_exclude_tags;
 pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
 pub use reason::Reason;
 pub use status::{

@@ -8,6 +8,7 @@ mod image;
 mod problems;
 mod write_back;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use image_update_core::duration;
@@ -17,7 +18,7 @@ use image_update_core::policy::{Policy, Regexp};
 use image_update_core::target::ImageKeys;
 use image_update_core::yaml::KeyPath;
 
-use super::v1alpha1::{ImageUpdatePolicySpec, ImageWatchSpec};
+use super::v1alpha1::{ImageUpdatePolicySpec, ImageWatchSpec, default_exclude_tags};
 use image::read_image;
 use problems::Collector;
 pub use problems::Problems;
@@ -28,6 +29,15 @@ pub use write_back::{
 
 /// The interval of an object whose own can't be read.
 const FALLBACK_INTERVAL: Duration = Duration::from_mins(5);
+
+/// What most watches exclude, compiled once: it takes as long as reading a list of tags.
+static DEFAULT_EXCLUDE: LazyLock<Vec<Regexp>> = LazyLock::new(|| {
+    let patterns = default_exclude_tags();
+    let parsed = patterns.iter().map(|pattern| pattern.parse());
+    parsed
+        .collect::<Result<_, _>>()
+        .expect("the default is a regular expression")
+});
 
 /// An [`ImageWatchSpec`] that was read.
 #[derive(Clone, Debug)]
@@ -107,7 +117,11 @@ pub fn image_watch(spec: &ImageWatchSpec) -> Result<WatchModel, Problems> {
     let repository = found.parse("spec.image", &spec.image, str::parse::<Repository>);
     let interval = found.parse("spec.interval", &spec.interval, duration::parse);
     let timeout = found.parse("spec.timeout", &spec.timeout, duration::parse);
-    let exclude = found.each("spec.excludeTags", &spec.exclude_tags, str::parse::<Regexp>);
+    let exclude = if spec.exclude_tags == default_exclude_tags() {
+        DEFAULT_EXCLUDE.clone()
+    } else {
+        found.each("spec.excludeTags", &spec.exclude_tags, str::parse::<Regexp>)
+    };
     match (repository, interval, timeout, found.finish()) {
         (Some(repository), Some(interval), Some(timeout), Ok(())) => Ok(WatchModel {
             repository,

@@ -341,11 +341,7 @@ fn other_arguments_that_are_not_known_are_named() {
         "longer than nothing",
         "--help",
     );
-    check(
-        &["test", "nginx", "--strategy=zz"],
-        "'zz'",
-        "--help",
-    );
+    check(&["test", "nginx", "--strategy=zz"], "'zz'", "--help");
     check(
         &["test", "nginx", "--docker-config=x"],
         "--docker-config: x: there is no",

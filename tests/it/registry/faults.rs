@@ -22,7 +22,7 @@ async fn a_page_that_is_no_tag_list_is_an_error() {
         matches!(
             error,
             Error::InvalidBody {
-                source: BodyError::Json { .. },
+                source: BodyError::TagPage(_),
                 ..
             }
         )

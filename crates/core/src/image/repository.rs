@@ -191,6 +191,10 @@ fn registry(text: &str) -> Result<String, RepositoryError> {
     if DOCKER_HUB_ALIASES.contains(&registry.as_str()) {
         return Ok(DOCKER_HUB.to_owned());
     }
+    // In lower case it would be read as a namespace of Docker Hub, which is somebody else's image.
+    if !is_host(&registry) {
+        return Err(RepositoryError::BadRegistry(Excerpt::new(text)));
+    }
     Ok(registry)
 }
 
@@ -300,7 +304,7 @@ mod tests {
             check_refused(text, &RepositoryError::BadPathPart(Excerpt::new(part)));
         }
         for registry in [
-            "a..b", "-a.b", "a_b.c", "a:", "a:0", "a:70000", "a:+1", "[::1", "[x]:1",
+            "a..b", "GHCR", "-a.b", "a_b.c", "a:", "a:0", "a:70000", "a:+1", "[::1", "[x]:1",
         ] {
             let text = format!("{registry}/x");
             check_refused(&text, &RepositoryError::BadRegistry(Excerpt::new(registry)));

@@ -46,10 +46,9 @@ pub enum TagError {
     BadCharacter(char),
 }
 
-impl FromStr for Tag {
-    type Err = TagError;
-
-    fn from_str(text: &str) -> Result<Self, TagError> {
+impl Tag {
+    /// Whether `text` is a tag, for those who need none of its own.
+    pub(super) fn check(text: &str) -> Result<(), TagError> {
         let first = text.chars().next().ok_or(TagError::Empty)?;
         if text.len() > Self::MAX_LENGTH {
             return Err(TagError::TooLong);
@@ -63,8 +62,16 @@ impl FromStr for Tag {
             .find(|&character| !is_word(character) && !".-".contains(character));
         match bad {
             Some(character) => Err(TagError::BadCharacter(character)),
-            None => Ok(Self(text.into())),
+            None => Ok(()),
         }
+    }
+}
+
+impl FromStr for Tag {
+    type Err = TagError;
+
+    fn from_str(text: &str) -> Result<Self, TagError> {
+        Self::check(text).map(|()| Self(text.into()))
     }
 }
 

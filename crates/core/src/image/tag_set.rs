@@ -53,25 +53,44 @@ impl TagSet {
     }
 }
 
-/// # Panics
-///
-/// If all tags together have 4 GiB or more, which no listing has: see the limits of the registry
-/// client.
-impl FromIterator<Tag> for TagSet {
-    fn from_iter<I: IntoIterator<Item = Tag>>(tags: I) -> Self {
-        let mut tags: Vec<Tag> = tags.into_iter().collect();
+impl TagSet {
+    /// Reads texts; those that are no tags are returned beside, in their order.
+    ///
+    /// # Panics
+    ///
+    /// If all tags together have 4 GiB or more, which no listing has: see the limits of the
+    /// registry client.
+    pub fn read<'t>(texts: impl IntoIterator<Item = &'t str>) -> (Self, Vec<&'t str>) {
+        let (tags, others) = texts.into_iter().partition(|text| Tag::check(text).is_ok());
+        (Self::of(tags), others)
+    }
+
+    /// The tags of several sets.
+    #[must_use]
+    pub fn union<'s>(sets: impl IntoIterator<Item = &'s Self>) -> Self {
+        Self::of(sets.into_iter().flat_map(Self::iter).collect())
+    }
+
+    fn of(mut tags: Vec<&str>) -> Self {
         tags.sort_unstable();
         tags.dedup();
-        let mut text = String::with_capacity(tags.iter().map(|tag| tag.as_str().len()).sum());
+        let mut text = String::with_capacity(tags.iter().map(|tag| tag.len()).sum());
         let mut ends = Vec::with_capacity(tags.len());
-        for tag in &tags {
-            text.push_str(tag.as_str());
+        for tag in tags {
+            text.push_str(tag);
             ends.push(u32::try_from(text.len()).expect("tag lists are bounded far below 4 GiB"));
         }
         Self {
             text: text.into_boxed_str(),
             ends: ends.into_boxed_slice(),
         }
+    }
+}
+
+impl FromIterator<Tag> for TagSet {
+    fn from_iter<I: IntoIterator<Item = Tag>>(tags: I) -> Self {
+        let tags: Vec<Tag> = tags.into_iter().collect();
+        Self::of(tags.iter().map(Tag::as_str).collect())
     }
 }
 
@@ -98,6 +117,18 @@ mod tests {
             prop_assert!(set.tags().eq(model.iter().cloned()));
             prop_assert!(model.iter().all(|tag| set.contains(tag)));
             prop_assert_eq!(set.contains(&tag(&other)), model.contains(&tag(&other)));
+
+            let (front, back) = texts.split_at(texts.len() / 2);
+            let read = |texts: &[String]| TagSet::read(texts.iter().map(String::as_str)).0;
+            prop_assert_eq!(TagSet::union([&read(front), &read(back)]), set);
+        }
+
+        #[test]
+        fn what_is_no_tag_is_beside(texts in proptest::collection::vec("[a. ]{0,3}", 0..10)) {
+            let (set, others) = TagSet::read(texts.iter().map(String::as_str));
+            let is_tag = |text: &&String| text.parse::<Tag>().is_ok();
+            prop_assert!(others.iter().eq(texts.iter().filter(|text| !is_tag(text))));
+            prop_assert!(set.iter().all(|tag| is_tag(&&tag.to_owned())));
         }
     }
 }

@@ -10,4 +10,5 @@ pub mod known_hosts;
 pub mod link_header;
 pub mod manifest;
 pub mod report_status;
+pub mod tag_page;
 mod text;

@@ -1,0 +1,63 @@
+//! What servers send, and files that other programs wrote.
+
+use image_update_core::registries_conf::RegistriesConf;
+use image_update_core::wire::report_status::{RemoteText, ReportStatus};
+use image_update_core::wire::{challenge, docker_config, link_header, manifest, tag_page};
+
+use super::{text, two};
+
+pub(super) fn challenges(bytes: &[u8]) {
+    if let Some(text) = text(bytes) {
+        drop(challenge::parse(text));
+    }
+}
+
+/// The next page is a part of the header.
+pub(super) fn links(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    if let Ok(Some(next)) = link_header::next(text) {
+        assert!(text.contains(next));
+    }
+}
+
+/// A registry on the first line, a file behind it.
+pub(super) fn docker_config(bytes: &[u8]) {
+    let Some((registry, file)) = two(bytes) else {
+        return;
+    };
+    drop(docker_config::find(file.as_bytes(), registry, "org/app"));
+    let file = file.as_bytes();
+    drop(docker_config::find_in_dockercfg(file, registry, "org/app"));
+}
+
+/// What is wrong has a place, and can be told.
+pub(super) fn registries_conf(bytes: &[u8]) {
+    match RegistriesConf::parse(bytes) {
+        Ok(conf) => {
+            if let Ok(repository) = "ghcr.io/org/app".parse() {
+                _ = conf.find(&repository);
+            }
+        }
+        Err(problems) => assert!(!problems.to_string().is_empty()),
+    }
+}
+
+pub(super) fn manifests(bytes: &[u8]) {
+    manifest::read_anything(bytes);
+}
+
+pub(super) fn tag_pages(bytes: &[u8]) {
+    drop(tag_page::parse(bytes));
+}
+
+/// Text of a server is shown without what acts on a terminal.
+pub(super) fn push_reports(bytes: &[u8]) {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    if let Ok(report) = ReportStatus::parse(lines) {
+        _ = report.is_accepted("refs/heads/main");
+        _ = report.refusal("refs/heads/main");
+    }
+    let shown = RemoteText::new(bytes);
+    let acts = |character: char| character.is_control() && character != '\n';
+    assert!(!shown.as_str().contains(acts), "{:?}", shown.as_str());
+}
