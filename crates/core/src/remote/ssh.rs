@@ -130,7 +130,9 @@ fn checked_path(path: &str) -> Result<String, RemoteUrlError> {
     if path.is_empty() {
         return Err(RemoteUrlError::NoPath);
     }
-    if path.starts_with('-') || path.chars().any(char::is_control) {
+    // The names `.` and `..` would make two spellings of one place.
+    let has_dots = path.split('/').any(|name| matches!(name, "." | ".."));
+    if has_dots || path.starts_with('-') || path.chars().any(char::is_control) {
         return Err(RemoteUrlError::Path);
     }
     Ok(path.to_owned())

@@ -78,7 +78,8 @@ pub enum RemoteUrlError {
     /// The user of an SSH address has other characters than letters, digits, `.`, `_` and `-`.
     #[error("the user in the address of the git remote is not plain")]
     User,
-    /// The path of an SSH address looks like an option, or holds control characters.
+    /// The path of an SSH address looks like an option, or holds control characters or the names `.`
+    /// and `..`.
     #[error("the path in the address of the git remote can't be sent to a server")]
     Path,
     /// No host, as in `https:///path`.
@@ -366,6 +367,9 @@ mod tests {
         );
         check("-oProxyCommand=id@git.example:x", Err(RemoteUrlError::User));
         check("git@git.example:-x", Err(RemoteUrlError::Path));
+        check("git@git.example:/a/..", Err(RemoteUrlError::Path));
+        check("git@git.example:../a", Err(RemoteUrlError::Path));
+        check("git@git.example:a/./b", Err(RemoteUrlError::Path));
         check("ssh://git@git.example/a%0ab", Err(RemoteUrlError::Path));
         check("ssh://git@git.example/a%zz", Err(RemoteUrlError::Path));
         check("git@git.example:", Err(RemoteUrlError::NoPath));
