@@ -14,6 +14,9 @@ need_rust = $(call need,cargo,install Rust from https://rustup.rs)
 need_component = @cargo $(1) --version >/dev/null 2>&1 || { echo "make: cargo $(1) is needed: rustup component add $(2)" >&2; exit 1; }
 need_go = $(call need,go,install Go 1.26 or later from https://go.dev/doc/install)
 need_git = $(call need,git,install it with your system's package manager)
+need_ssh_keygen = $(call need,ssh-keygen,install OpenSSH with your system's package manager)
+# Servers are often out of users' PATH.
+need_sshd = @PATH="$$PATH:/usr/sbin:/usr/local/sbin:/sbin" command -v sshd >/dev/null || { echo "make: sshd is needed and need not run: install openssh-server with your system's package manager" >&2; exit 1; }
 
 .PHONY: help
 help: ## list the targets
@@ -54,6 +57,8 @@ stack: ## build the servers that the tests need (minutes, once)
 test: stack ## every test: unit, property, documentation, integration
 	$(need_rust)
 	$(need_git)
+	$(need_ssh_keygen)
+	$(need_sshd)
 	cargo test --locked --workspace --doc
 	@# `--examples` builds their tests; the demo's test runs the demo itself.
 	cargo build --locked --example demo

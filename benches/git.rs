@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use image_update_core::remote::RepoPath;
-use image_update_operator::git::options::{Credential, RemoteOptions, Timeouts};
+use image_update_operator::git::options::{Credential, RemoteOptions};
 use image_update_operator::git::remote::Remote;
 use image_update_operator::git::update::{CommitDraft, Paths, Signature, Snapshot, UpdateRequest};
 use image_update_testkit::git_server::GitServer;
@@ -179,8 +179,7 @@ fn remote(server: &GitServer) -> anyhow::Result<Remote> {
     let options = RemoteOptions {
         credential: Some(Credential::basic(USER, PASSWORD)),
         ca_pem: server.ca_pem().map(|pem| pem.as_bytes().to_vec()),
-        insecure: false,
-        timeouts: Timeouts::default(),
+        ..RemoteOptions::default()
     };
     let url = server.url("mono").parse().context("the address is valid")?;
     Ok(Remote::new(url, &options)?)

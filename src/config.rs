@@ -38,6 +38,7 @@ pub struct RunConfig {
     pub allow_ext_credentials: bool,
 
     /// The namespace of Argo CD: Applications of others have another name for their override file.
+    /// Its repository credentials are read there.
     #[arg(
         long,
         env = "IMAGE_UPDATE_ARGOCD_NAMESPACE",
@@ -45,6 +46,17 @@ pub struct RunConfig {
         default_value = "argocd"
     )]
     pub argocd_namespace: String,
+
+    /// Which policies may use Argo CD's own repository credentials (`credentials.argocd`): those of
+    /// Argo CD's namespace, or all. With `all`, whoever may make policies and Applications can have
+    /// commits made as Argo CD, where the Application's project permits the repository.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_ARGOCD_CREDENTIALS",
+        value_enum,
+        default_value_t = ArgocdCredentials::Own
+    )]
+    pub argocd_credentials: ArgocdCredentials,
 
     /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a push does
     /// not count.
@@ -72,6 +84,15 @@ pub struct RunConfig {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     pub shutdown_timeout: u64,
+}
+
+/// Which policies may use Argo CD's own repository credentials.
+#[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
+pub enum ArgocdCredentials {
+    /// Those of Argo CD's namespace.
+    Own,
+    /// All.
+    All,
 }
 
 /// Settings of the log, for every command.

@@ -6,7 +6,10 @@ use kube::{CustomResource, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The spec, reduced to its sources.
+/// The project of Applications that name none.
+const DEFAULT_PROJECT: &str = "default";
+
+/// The spec, reduced to its project and sources.
 #[derive(CustomResource, Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[kube(
     group = "argoproj.io",
@@ -18,6 +21,8 @@ use serde_json::{Value, json};
 )]
 #[serde(rename_all = "camelCase", default)]
 pub struct ApplicationSpec {
+    /// The project; empty for `default`.
+    pub project: String,
     /// The only source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceSpec>,
@@ -140,6 +145,10 @@ impl Application {
         argocd::Application {
             namespace: self.namespace().unwrap_or_default(),
             name: self.name_any(),
+            project: match self.spec.project.as_str() {
+                "" => DEFAULT_PROJECT.to_owned(),
+                project => project.to_owned(),
+            },
             sources: sources
                 .map(|(index, source)| source.facts(found(index)))
                 .collect(),

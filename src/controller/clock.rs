@@ -16,6 +16,11 @@ impl Clock {
         Self(Timestamp::now)
     }
 
+    /// What tells the time, for those who keep it.
+    pub(super) fn reader(self) -> fn() -> Timestamp {
+        self.0
+    }
+
     /// The time now.
     pub(super) fn now(self) -> Timestamp {
         (self.0)()

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::applications::{Applications, Known};
+use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::status::{FIELD_MANAGER, StatusWriter};
@@ -19,7 +20,7 @@ use crate::api::v1alpha1::{
     ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, ImageWatchStatus,
 };
 use crate::api::validate;
-use crate::config::RunConfig;
+use crate::config::{ArgocdCredentials, RunConfig};
 use crate::hosts::AllowedHosts;
 use crate::registry::{self, conf::Registries};
 use crate::write_back::git::Remotes;
@@ -53,6 +54,10 @@ pub(super) struct Context {
     pub(super) allowed_hosts: AllowedHosts,
     /// The namespace of Argo CD.
     pub(super) argocd_namespace: String,
+    /// Which policies may use Argo CD's credentials.
+    pub(super) argocd_credentials: ArgocdCredentials,
+    /// What Argo CD knows of git remotes.
+    pub(super) argocd_repositories: ArgocdRepositories,
     /// The time.
     pub(super) clock: Clock,
     /// Failures in a row.
@@ -104,6 +109,8 @@ impl Context {
             tags: TagStore::default(),
             allowed_hosts,
             argocd_namespace: config.argocd_namespace.clone(),
+            argocd_credentials: config.argocd_credentials,
+            argocd_repositories: ArgocdRepositories::default(),
             clock,
             backoff: Backoff::default(),
             recorder: Recorder::new(kube.clone(), Reporter::from(FIELD_MANAGER)),

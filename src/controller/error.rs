@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use image_update_core::argocd::{PlaceError, SourceError};
 use image_update_core::image::Repository;
-use image_update_core::remote::RepoPathError;
+use image_update_core::remote::{RemoteUrl, RepoPathError};
 
 use super::conditions::Health;
 use super::remote_errors::{git_disposition, git_reason, registry_disposition, registry_reason};
@@ -15,6 +15,7 @@ use crate::argocd;
 use crate::git::error as git;
 use crate::registry::conf::CredentialError;
 use crate::registry::{self, MAX_QUESTION};
+use crate::write_back::git_credentials::CredentialsError;
 use crate::write_back::job;
 
 /// Why a reconciliation stopped. One variant per thing a user would do differently.
@@ -173,6 +174,14 @@ pub(super) enum Error {
         problem: RepoPathError,
     },
 
+    /// Argo CD's credentials can't be used.
+    #[error(transparent)]
+    ArgocdCredentials(ArgocdProblem),
+
+    /// What Argo CD knows of remotes could not be read; the error says what of it.
+    #[error(transparent)]
+    ArgocdRepositories(argocd::repositories::ReadError),
+
     /// An Application could not be written; the error names it.
     #[error(transparent)]
     Application(argocd::error::Error),
@@ -209,6 +218,37 @@ pub(super) enum PlaceProblem {
     NoOverrides,
 }
 
+/// Why Argo CD's credentials can't be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ArgocdProblem {
+    /// The policy is not of Argo CD's namespace.
+    #[error(
+        "credentials.argocd is for policies of Argo CD's namespace; name a Secret in          credentials.secretRef, or start the operator with --argocd-credentials=all"
+    )]
+    OtherNamespace,
+    /// The policy is of another namespace, and nothing says which project it is about.
+    #[error(
+        "outside of Argo CD's namespace, credentials.argocd is for policies with applications;          name a Secret in credentials.secretRef"
+    )]
+    NoApplication,
+    /// The Application's project does not permit the remote.
+    #[error("AppProject {project} does not permit {remote}; add it to its sourceRepos")]
+    Project {
+        /// The project.
+        project: String,
+        /// The remote.
+        remote: RemoteUrl,
+    },
+    /// Argo CD has nothing for the remote.
+    #[error(
+        "Argo CD has no repository Secret for {remote}, and none with the address of a folder          above it; schemes and hosts have to be the same"
+    )]
+    NoSecret {
+        /// The remote.
+        remote: RemoteUrl,
+    },
+}
+
 /// What is wrong with a Secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SecretProblem {
@@ -233,6 +273,9 @@ pub(super) enum SecretProblem {
     /// A registry credential can't be read.
     #[error(transparent)]
     Credential(registry::credentials::Error),
+    /// It says not how a git remote is asked.
+    #[error(transparent)]
+    GitCredentials(CredentialsError),
     /// None of the keys that may hold a signing key is there.
     #[error("it has none of the keys {}", .keys.join(", "))]
     NoSigningKey {
@@ -266,6 +309,9 @@ impl Error {
             | Self::InvalidAuthor(_)
             | Self::HostNotAllowed { .. }
             | Self::AccessDenied { .. }
+            | Self::ArgocdCredentials(
+                ArgocdProblem::OtherNamespace | ArgocdProblem::NoApplication,
+            )
             | Self::TooManyBuilds { .. }
             | Self::Conflict { .. } => Disposition::Stall,
             Self::WatchNotFound { .. }
@@ -280,6 +326,10 @@ impl Error {
             | Self::RegistriesCredential { .. }
             | Self::RegistriesSecret { .. }
             | Self::ApplicationsUnavailable
+            | Self::ArgocdCredentials(
+                ArgocdProblem::Project { .. } | ArgocdProblem::NoSecret { .. },
+            )
+            | Self::ArgocdRepositories(_)
             | Self::Application(_) => Disposition::Retry,
             Self::Registry(source) => registry_disposition(source),
             Self::WriteBack(source) => match source {
@@ -298,12 +348,18 @@ impl Error {
             | Self::TargetPath { .. }
             | Self::TooManyBuilds { .. } => Reason::InvalidSpec,
             Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
-            Self::ObjectNotFound { .. } => Reason::SecretNotFound,
+            Self::ObjectNotFound { .. }
+            | Self::ArgocdCredentials(ArgocdProblem::NoSecret { .. }) => Reason::SecretNotFound,
             Self::InvalidSecret { .. }
             | Self::RegistriesCredential { .. }
             | Self::RegistriesSecret { .. } => Reason::InvalidSecret,
             Self::WatchNotFound { .. } => Reason::WatchNotFound,
             Self::AccessDenied { .. } => Reason::AccessDenied,
+            Self::ArgocdCredentials(
+                ArgocdProblem::OtherNamespace
+                | ArgocdProblem::NoApplication
+                | ArgocdProblem::Project { .. },
+            ) => Reason::CredentialsDenied,
             Self::WatchNotReady { .. } => Reason::WatchNotReady,
             Self::Registry(source) => registry_reason(source),
             Self::WriteBack(source) => match source {
@@ -316,7 +372,9 @@ impl Error {
             Self::NoApplication => Reason::NoApplication,
             Self::ApplicationPlace { .. } | Self::SourceAddress { .. } => Reason::InvalidSource,
             Self::Application(argocd::error::Error::Conflict { .. }) => Reason::ApplicationConflict,
-            Self::ReadObject { .. } | Self::Application(_) => Reason::ClusterAccessFailed,
+            Self::ReadObject { .. } | Self::ArgocdRepositories(_) | Self::Application(_) => {
+                Reason::ClusterAccessFailed
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Builds and supervises the controllers.
 
 mod applications;
+mod argocd_repositories;
 mod backoff;
 mod clock;
 mod conditions;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::Disposition;
 use crate::api::v1alpha1::Reason;
 use crate::git::error as git;
-use crate::git::error::{PathError, TransportError};
+use crate::git::error::{PathError, SshError, TokenError, TransportError};
 use crate::registry;
 
 /// How long to wait for a server that asks to slow down and does not say for how long.
@@ -155,7 +155,10 @@ fn transport_reason(error: &TransportError) -> Reason {
     match error {
         E::PlainHttp => Reason::InvalidSpec,
         E::LinkLocal => Reason::HostNotAllowed,
-        E::CaCertificates(_) | E::Credential(_) => Reason::InvalidSecret,
+        E::CaCertificates(_) | E::ClientCertificate(_) | E::Proxy | E::Credential(_) => {
+            Reason::InvalidSecret
+        }
+        E::Token(error) => token_reason(error),
         E::Client(_)
         | E::Resolve(_)
         | E::Connect(_)
@@ -171,6 +174,28 @@ fn transport_reason(error: &TransportError) -> Reason {
         | E::Redirected { .. }
         | E::ContentType { .. }
         | E::TooLarge { .. } => Reason::GitInvalidResponse,
+        E::Ssh(error) => ssh_reason(error),
+    }
+}
+
+fn ssh_reason(error: &SshError) -> Reason {
+    use SshError as E;
+    match error {
+        E::HostKey(_) => Reason::GitHostKeyInvalid,
+        E::Connect(_) | E::Interrupted(_) => Reason::GitUnavailable,
+        E::Unauthorized { .. } => Reason::GitUnauthorized,
+        E::Refused { .. } => Reason::GitForbidden,
+        E::Negotiation(_) | E::NotGit { .. } => Reason::GitInvalidResponse,
+    }
+}
+
+fn token_reason(error: &TokenError) -> Reason {
+    use TokenError as E;
+    match error {
+        E::Request(source) => transport_reason(source),
+        E::Unauthorized | E::NoInstallation => Reason::GitUnauthorized,
+        E::Sign => Reason::InvalidSecret,
+        E::Malformed => Reason::GitInvalidResponse,
     }
 }
 
@@ -179,7 +204,12 @@ fn transport_disposition(error: &TransportError) -> Disposition {
     match error {
         E::PlainHttp | E::LinkLocal | E::Redirected { .. } => Disposition::Stall,
         E::RateLimited { retry_after } => wait(*retry_after),
+        E::Token(TokenError::Request(source)) => transport_disposition(source),
         E::CaCertificates(_)
+        | E::ClientCertificate(_)
+        | E::Proxy
+        | E::Token(_)
+        | E::Ssh(_)
         | E::Credential(_)
         | E::Client(_)
         | E::Resolve(_)

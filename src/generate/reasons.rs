@@ -125,6 +125,11 @@ fn guide(reason: Reason) -> Guide {
             STALLS,
             "The watch's owner has to name this namespace's labels in `accessFrom`. A watch that is not there looks the same from another namespace.",
         ),
+        Reason::CredentialsDenied => (
+            Policy,
+            "`Stalled`: waits for a change of the policy; `Reconciling` where the Application's project forbids the remote, which is tried again",
+            "`credentials.argocd` is for policies of Argo CD's namespace, of others with `--argocd-credentials=all`; and the AppProject has to permit the repository.",
+        ),
         Reason::WatchNotReady => (
             Policy,
             WAITS,
@@ -199,7 +204,8 @@ fn guide(reason: Reason) -> Guide {
         Reason::GitForbidden => (
             Policy,
             RETRIES,
-            "The credential is right and may not do this. It needs to read and to push.",
+            "The credential is right and may not do this. It needs to read and to push. Over SSH, a \
+             missing repository looks the same.",
         ),
         Reason::GitRepositoryNotFound => (
             Policy,
@@ -217,6 +223,12 @@ fn guide(reason: Reason) -> Guide {
             Policy,
             RETRIES,
             "Put the authority's certificate into the Secret, as `ca.crt`.",
+        ),
+        Reason::GitHostKeyInvalid => (
+            Policy,
+            RETRIES,
+            "Nothing was sent. Compare the fingerprint of the message with the server's own, and put \
+             its line into `known_hosts` of the Secret.",
         ),
         Reason::GitInvalidResponse => (
             Policy,

@@ -10,9 +10,18 @@ use image_update_core::{
 };
 
 pub use super::{
-    http::TransportError, locate::PathError, object::CollisionError, options::CredentialError,
-    pack::PackError, protocol::ProtocolError, resolver::ResolveError, signing::SigningKeyError,
-    tree::MalformedTree, update::DraftError,
+    github_app::{GithubAppError, TokenError},
+    locate::PathError,
+    object::CollisionError,
+    options::CredentialError,
+    pack::PackError,
+    protocol::ProtocolError,
+    resolver::ResolveError,
+    signing::SigningKeyError,
+    ssh::{HostKeyError, IdentityError, SshError},
+    transport::TransportError,
+    tree::MalformedTree,
+    update::DraftError,
 };
 
 use super::locate::MAX_FOUND;

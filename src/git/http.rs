@@ -5,19 +5,22 @@
 
 use std::{error::Error as StdError, time::Duration};
 
+use bytes::Bytes;
 use image_update_core::{
     remote::{RemoteUrl, Scheme},
     wire::report_status::RemoteText,
 };
 use reqwest::{
-    Certificate, Client, Response, StatusCode, Url,
+    Certificate, Client, Identity, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
     redirect::Policy,
 };
 
 use super::{
-    options::{CredentialError, RemoteOptions},
+    authorization::Authorization,
+    options::RemoteOptions,
     resolver::{ResolveError, Resolver},
+    transport::{Service, TransportError},
 };
 
 /// The most redirects followed within one origin; a renamed repository takes one.
@@ -29,115 +32,9 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 /// A remote as an HTTP endpoint.
 pub(crate) struct Http {
     client: Client,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
     /// Where the repository is, after the redirects of the last advertisement.
     base: Url,
-}
-
-/// The two programs on the other side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Service {
-    UploadPack,
-    ReceivePack,
-}
-
-/// Why a request has no usable answer.
-#[derive(Debug, thiserror::Error)]
-pub enum TransportError {
-    /// Plain `http://` without `insecure`.
-    #[error("plain http is not used unless `insecure` is set for this remote")]
-    PlainHttp,
-    /// The additional certificates are not PEM.
-    #[error("the additional CA certificates could not be read")]
-    CaCertificates(#[source] reqwest::Error),
-    /// The credential cannot be sent.
-    #[error("the credential cannot be used")]
-    Credential(#[source] CredentialError),
-    /// The HTTP client could not be set up.
-    #[error("the http client could not be set up")]
-    Client(#[source] reqwest::Error),
-    /// The host has no address.
-    #[error("the host was not found")]
-    Resolve(#[source] std::io::Error),
-    /// The host's address is link-local.
-    #[error("the host has a link-local address, which is never contacted")]
-    LinkLocal,
-    /// The server's certificate or protocol is not acceptable.
-    #[error("no secure connection could be made")]
-    Tls(#[source] rustls::Error),
-    /// Nobody answered at the address: nothing was sent.
-    #[error("no connection could be made")]
-    Connect(#[source] reqwest::Error),
-    /// The server took too long.
-    #[error("the server did not answer in time")]
-    Timeout,
-    /// The connection broke after the request was sent.
-    #[error("the connection was lost before the answer was complete")]
-    Interrupted(#[source] reqwest::Error),
-    /// 401: no credential was sent, or not a good one.
-    #[error("{}", if *credential_sent {
-        "the server did not accept the credential (401)"
-    } else {
-        "the server asks for a credential and none is configured (401)"
-    })]
-    Unauthorized {
-        /// Whether there was a credential to refuse.
-        credential_sent: bool,
-    },
-    /// 403: the credential is known and not allowed to do this.
-    #[error("the credential has no permission for this (403)")]
-    Forbidden,
-    /// 404. Hosts also answer so for repositories the credential may not see.
-    #[error("the repository does not exist, or the credential may not see it (404)")]
-    RepositoryNotFound,
-    /// 429, or 403 with a `Retry-After`.
-    #[error("the server asks to slow down")]
-    RateLimited {
-        /// How long to wait, where the server said it in seconds.
-        retry_after: Option<Duration>,
-    },
-    /// 5xx.
-    #[error("the server failed ({status})")]
-    ServerError {
-        /// The HTTP status.
-        status: u16,
-    },
-    /// Any other status that is no success.
-    #[error("the server answered with an unexpected status ({status})")]
-    UnexpectedStatus {
-        /// The HTTP status.
-        status: u16,
-    },
-    /// A redirect we do not follow.
-    #[error(
-        "the server redirects to {host}, which is not followed\n\
-             hint: configure the address the repository has now"
-    )]
-    Redirected {
-        /// The other origin or, within the same one, the path.
-        host: RemoteText,
-    },
-    /// Not a smart HTTP server, or a login page.
-    #[error("the answer is not git's but {found:?}: a login page, or a server without smart HTTP")]
-    ContentType {
-        /// The content type of the answer.
-        found: RemoteText,
-    },
-    /// The answer is larger than allowed.
-    #[error("the answer is larger than {limit_bytes} bytes")]
-    TooLarge {
-        /// The limit, in bytes.
-        limit_bytes: usize,
-    },
-}
-
-impl Service {
-    fn name(self) -> &'static str {
-        match self {
-            Self::UploadPack => "git-upload-pack",
-            Self::ReceivePack => "git-receive-pack",
-        }
-    }
 }
 
 impl Http {
@@ -148,31 +45,10 @@ impl Http {
         if url.scheme() == Scheme::Http && !options.insecure {
             return Err(TransportError::PlainHttp);
         }
-        let certificates = match &options.ca_pem {
-            Some(pem) => {
-                Certificate::from_pem_bundle(pem).map_err(TransportError::CaCertificates)?
-            }
-            None => Vec::new(),
-        };
-        let credential = options.credential.as_ref();
-        let authorization = credential
-            .map(super::options::Credential::authorization)
-            .transpose()
-            .map_err(TransportError::Credential)?;
-        let client = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(Policy::none())
-            .dns_resolver(Resolver)
-            .connect_timeout(options.timeouts.connect)
-            .read_timeout(options.timeouts.idle)
-            .timeout(options.timeouts.total)
-            .tls_certs_merge(certificates)
-            .tls_danger_accept_invalid_certs(options.insecure)
-            .build()
-            .map_err(TransportError::Client)?;
+        let authorization = Authorization::new(url, options)?;
         let base = Url::parse(url.as_str()).map_err(|_| TransportError::RepositoryNotFound)?;
         Ok(Self {
-            client,
+            client: client(options, options.client_certificate.is_some())?,
             authorization,
             base,
         })
@@ -189,8 +65,10 @@ impl Http {
         for _ in 0..=MAX_REDIRECTS {
             let mut url = child(&base, "info/refs");
             url.set_query(Some(&query));
-            let request = self.client.get(url.clone()).headers(self.headers(service));
-            let response = request.send().await.map_err(classify)?;
+            let address = url.clone();
+            let response = self
+                .send(|client| client.get(address.clone()).headers(headers(service)))
+                .await?;
             if !response.status().is_redirection() {
                 let kind = format!("application/x-{}-advertisement", service.name());
                 let body = self.answer(response, &kind, limit_bytes).await?;
@@ -206,20 +84,22 @@ impl Http {
 
     /// Sends one request to the service and reads the whole answer.
     pub(crate) async fn exchange(
-        &self,
+        &mut self,
         service: Service,
         body: Vec<u8>,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, TransportError> {
         let name = service.name();
-        let request = self
-            .client
-            .post(child(&self.base, name))
-            .headers(self.headers(service))
-            .header(CONTENT_TYPE, format!("application/x-{name}-request"))
-            .header(ACCEPT, format!("application/x-{name}-result"))
-            .body(body);
-        let response = request.send().await.map_err(classify)?;
+        let (address, body) = (child(&self.base, name), Bytes::from(body));
+        let request = |client: &Client| {
+            client
+                .post(address.clone())
+                .headers(headers(service))
+                .header(CONTENT_TYPE, format!("application/x-{name}-request"))
+                .header(ACCEPT, format!("application/x-{name}-result"))
+                .body(body.clone())
+        };
+        let response = self.send(request).await?;
         if response.status().is_redirection() {
             let target = response.headers().get(LOCATION);
             let target = target.map_or(&b"nowhere"[..], HeaderValue::as_bytes);
@@ -235,24 +115,42 @@ impl Http {
         .await
     }
 
-    fn headers(&self, service: Service) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        if service == Service::UploadPack {
-            headers.insert("Git-Protocol", HeaderValue::from_static("version=2"));
+    /// Removes the secret from a server's text, should the server have echoed it.
+    pub(crate) fn redact(&self, text: &RemoteText) -> RemoteText {
+        self.authorization.redact(text)
+    }
+
+    /// Sends a request with the credential, and once more with a new one if the server refuses a
+    /// token that was valid before: it may have been revoked.
+    async fn send(
+        &mut self,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Response, TransportError> {
+        loop {
+            let was_kept = self.authorization.is_kept();
+            let value = self.authorization.value().await;
+            let mut request = request(&self.client);
+            if let Some(value) = value.map_err(TransportError::Token)? {
+                request = request.header(AUTHORIZATION, value);
+            }
+            let response = request.send().await.map_err(classify)?;
+            if response.status() == StatusCode::UNAUTHORIZED {
+                self.authorization.forget();
+                if was_kept {
+                    continue;
+                }
+            }
+            return Ok(response);
         }
-        if let Some(authorization) = &self.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        headers
     }
 
     async fn answer(
         &self,
-        mut response: Response,
+        response: Response,
         content_type: &str,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, TransportError> {
-        self.check_status(&response)?;
+        check_status(&response, self.authorization.is_some())?;
         let found = response
             .headers()
             .get(CONTENT_TYPE)
@@ -262,41 +160,91 @@ impl Http {
                 found: RemoteText::new(found),
             });
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(classify)? {
-            if body.len() + chunk.len() > limit_bytes {
-                return Err(TransportError::TooLarge { limit_bytes });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        body(response, limit_bytes).await
     }
+}
 
-    fn check_status(&self, response: &Response) -> Result<(), TransportError> {
-        let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let retry_after = retry_after(response.headers());
-        Err(match status {
-            StatusCode::UNAUTHORIZED => TransportError::Unauthorized {
-                credential_sent: self.authorization.is_some(),
-            },
-            StatusCode::TOO_MANY_REQUESTS => TransportError::RateLimited { retry_after },
-            // GitHub's secondary rate limit.
-            StatusCode::FORBIDDEN if retry_after.is_some() => {
-                TransportError::RateLimited { retry_after }
-            }
-            StatusCode::FORBIDDEN => TransportError::Forbidden,
-            StatusCode::NOT_FOUND | StatusCode::GONE => TransportError::RepositoryNotFound,
-            status if status.is_server_error() => TransportError::ServerError {
-                status: status.as_u16(),
-            },
-            status => TransportError::UnexpectedStatus {
-                status: status.as_u16(),
-            },
-        })
+/// Sets up a client that follows no redirects, as the options say.
+pub(super) fn client(
+    options: &RemoteOptions,
+    with_certificate: bool,
+) -> Result<Client, TransportError> {
+    let certificates = match &options.ca_pem {
+        Some(pem) => Certificate::from_pem_bundle(pem).map_err(TransportError::CaCertificates)?,
+        None => Vec::new(),
+    };
+    let mut builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(Policy::none())
+        .dns_resolver(Resolver)
+        .connect_timeout(options.timeouts.connect)
+        .read_timeout(options.timeouts.idle)
+        .timeout(options.timeouts.total)
+        .tls_certs_merge(certificates)
+        .tls_danger_accept_invalid_certs(options.insecure);
+    if let Some(certificate) = options
+        .client_certificate
+        .as_ref()
+        .filter(|_| with_certificate)
+    {
+        let identity = Identity::from_pem(certificate.pem());
+        builder = builder.identity(identity.map_err(TransportError::ClientCertificate)?);
     }
+    if let Some(proxy) = &options.proxy {
+        builder = builder.proxy(proxy.to_client()?);
+    }
+    builder.build().map_err(TransportError::Client)
+}
+
+fn headers(service: Service) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if service == Service::UploadPack {
+        headers.insert("Git-Protocol", HeaderValue::from_static("version=2"));
+    }
+    headers
+}
+
+/// Tells apart what a user would do something different about.
+pub(super) fn check_status(
+    response: &Response,
+    credential_sent: bool,
+) -> Result<(), TransportError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let retry_after = retry_after(response.headers());
+    Err(match status {
+        StatusCode::UNAUTHORIZED => TransportError::Unauthorized { credential_sent },
+        StatusCode::TOO_MANY_REQUESTS => TransportError::RateLimited { retry_after },
+        // GitHub's secondary rate limit.
+        StatusCode::FORBIDDEN if retry_after.is_some() => {
+            TransportError::RateLimited { retry_after }
+        }
+        StatusCode::FORBIDDEN => TransportError::Forbidden,
+        StatusCode::NOT_FOUND | StatusCode::GONE => TransportError::RepositoryNotFound,
+        status if status.is_server_error() => TransportError::ServerError {
+            status: status.as_u16(),
+        },
+        status => TransportError::UnexpectedStatus {
+            status: status.as_u16(),
+        },
+    })
+}
+
+/// Reads the whole body.
+pub(super) async fn body(
+    mut response: Response,
+    limit_bytes: usize,
+) -> Result<Vec<u8>, TransportError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(classify)? {
+        if body.len() + chunk.len() > limit_bytes {
+            return Err(TransportError::TooLarge { limit_bytes });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// Appends to the path of `base`.
@@ -349,7 +297,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Tells apart what a user would do something different about.
-fn classify(error: reqwest::Error) -> TransportError {
+pub(super) fn classify(error: reqwest::Error) -> TransportError {
     let error = error.without_url();
     if error.is_timeout() {
         return TransportError::Timeout;

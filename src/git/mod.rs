@@ -1,7 +1,7 @@
 //! Reads and writes files of a git remote without a git binary, a clone or a work tree.
 //!
 //! ```text
-//! remote ─► session ─► http        smart HTTP: one request, one bounded answer
+//! remote ─► session ─► transport   one request, one bounded answer: over http, or over ssh
 //!    │         ├─────► protocol    what the bytes of a request and an answer mean
 //!    │         ├─────► pack        objects out of packs and into them
 //!    │         └─────► store       the few objects of the current head, kept between updates
@@ -15,9 +15,11 @@
 //! Refused here: following symbolic links, entering submodules, sending a credential to any host but
 //! the remote's, and force-pushing over a commit that is not ours.
 
+mod authorization;
 mod commit;
 mod edit;
 pub mod error;
+mod github_app;
 mod http;
 mod locate;
 mod object;
@@ -28,6 +30,8 @@ pub mod remote;
 mod resolver;
 mod session;
 pub mod signing;
+mod ssh;
 mod store;
+mod transport;
 mod tree;
 pub mod update;

@@ -1,20 +1,31 @@
-//! How a remote is reached: credential, trust, patience.
+//! How a remote is reached: credential, trust, proxy, patience.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use image_update_core::wire::report_status::RemoteText;
-use reqwest::header::HeaderValue;
+use image_update_core::remote::address;
+use reqwest::{NoProxy, Url};
+use url::Host;
 use zeroize::Zeroizing;
+
+use super::transport::TransportError;
+pub use super::{
+    github_app::{GithubApp, GithubAppError},
+    ssh::identity::{Identity, IdentityError},
+};
 
 /// How a remote is reached. The default is anonymous HTTPS with the system's certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RemoteOptions {
-    /// Sent with every request, without waiting to be asked; never to another host.
+    /// Proves who we are, without waiting to be asked; never to another host.
     pub credential: Option<Credential>,
     /// Certificates in PEM, trusted besides the system's own.
     pub ca_pem: Option<Vec<u8>>,
-    /// Allows plain `http://`, and any certificate. Said aloud by the user, never a fallback.
+    /// Shown to servers that ask for a certificate.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Between us and the remote. Unset: what the environment says (`HTTPS_PROXY`, `NO_PROXY`).
+    pub proxy: Option<Proxy>,
+    /// Allows plain `http://`, and any certificate. Said aloud by the user, never a fallback. SSH
+    /// has no such mode.
     pub insecure: bool,
     /// How long to wait.
     pub timeouts: Timeouts,
@@ -23,7 +34,7 @@ pub struct RemoteOptions {
 /// How long to wait for a remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// For the connection, TLS included. 10 seconds by default.
+    /// For the connection: TLS included, and over SSH the login. 10 seconds by default.
     pub connect: Duration,
     /// Without a byte from the server. 60 seconds by default: hooks may think before they answer.
     pub idle: Duration,
@@ -41,12 +52,29 @@ impl Default for Timeouts {
     }
 }
 
+impl RemoteOptions {
+    /// The hosts, with their ports, that somebody named besides the remote's: the proxy's and that
+    /// of a GitHub App's API.
+    pub fn named_hosts(&self) -> Vec<(String, Option<u16>)> {
+        let api = self.credential.as_ref().and_then(|it| match &it.0 {
+            Kind::GithubApp(app) => app.named_api(),
+            Kind::Basic { .. } | Kind::Bearer { .. } | Kind::Identity(_) => None,
+        });
+        let proxy = self.proxy.as_ref().and_then(Proxy::parsed);
+        [api.cloned(), proxy]
+            .into_iter()
+            .flatten()
+            .filter_map(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default())))
+            .collect()
+    }
+}
+
 /// What proves to the remote who we are. Erased from memory when dropped, never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential(Kind);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Basic {
         username: String,
         password: Zeroizing<String>,
@@ -54,12 +82,35 @@ enum Kind {
     Bearer {
         token: Zeroizing<String>,
     },
+    GithubApp(Arc<GithubApp>),
+    Identity(Arc<Identity>),
 }
 
-/// A bearer token holds a character that no HTTP header may hold.
+/// Why a credential is not one for the remote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the credential holds a character that cannot be sent, such as a line break")]
-pub struct CredentialError;
+pub enum CredentialError {
+    /// It holds a character that no HTTP header may hold.
+    #[error("the credential holds a character that cannot be sent, such as a line break")]
+    Unsendable,
+    /// An SSH key, for a remote over HTTPS.
+    #[error(
+        "it is an SSH key, and the remote's address is not one of SSH\n\
+         hint: use the remote's address that starts with ssh:// or git@"
+    )]
+    KeyOverHttp,
+    /// A password or token, or nothing, for a remote over SSH.
+    #[error("a remote over SSH needs a private key and known_hosts")]
+    NoKeyOverSsh,
+    /// An HTTP proxy, for a remote over SSH.
+    #[error("a remote over SSH is not reached through a proxy; remove proxy, or use HTTPS")]
+    ProxyOverSsh,
+    /// Where the App's API is can't be told from the remote's address.
+    #[error(
+        "the address of the GitHub App's API is not known, for the remote is not on github.com\n\
+         hint: set githubAppBaseURL, such as https://github.example.com/api/v3"
+    )]
+    NoAppApi,
+}
 
 impl Credential {
     /// A user name and a password or access token.
@@ -78,30 +129,18 @@ impl Credential {
         })
     }
 
-    /// The value of the `Authorization` header, marked as sensitive.
-    pub(crate) fn authorization(&self) -> Result<HeaderValue, CredentialError> {
-        let text = match &self.0 {
-            Kind::Basic { username, password } => {
-                let pair = Zeroizing::new(format!("{username}:{}", password.as_str()));
-                Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())))
-            }
-            Kind::Bearer { token } => Zeroizing::new(format!("Bearer {}", token.as_str())),
-        };
-        let mut value = HeaderValue::from_str(&text).map_err(|_| CredentialError)?;
-        value.set_sensitive(true);
-        Ok(value)
+    /// A GitHub App, which gets a token for each hour.
+    pub fn github_app(app: GithubApp) -> Self {
+        Self(Kind::GithubApp(Arc::new(app)))
     }
 
-    /// Removes the secret from a server's text, should the server have echoed it.
-    pub(crate) fn redact(&self, text: &RemoteText) -> RemoteText {
-        let (Kind::Basic {
-            password: secret, ..
-        }
-        | Kind::Bearer { token: secret }) = &self.0;
-        if secret.is_empty() || !text.as_str().contains(secret.as_str()) {
-            return text.clone();
-        }
-        RemoteText::new(text.as_str().replace(secret.as_str(), "***").as_bytes())
+    /// A private key for SSH, and the servers it may be used with.
+    pub fn identity(identity: Identity) -> Self {
+        Self(Kind::Identity(Arc::new(identity)))
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        &self.0
     }
 }
 
@@ -110,7 +149,81 @@ impl fmt::Debug for Credential {
         formatter.write_str(match self.0 {
             Kind::Basic { .. } => "Credential(basic, redacted)",
             Kind::Bearer { .. } => "Credential(bearer, redacted)",
+            Kind::GithubApp(_) => "Credential(GitHub App, redacted)",
+            Kind::Identity(_) => "Credential(SSH key, redacted)",
         })
+    }
+}
+
+/// A certificate and its private key. Erased from memory when dropped, never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate(Zeroizing<Vec<u8>>);
+
+impl ClientCertificate {
+    /// Takes both in PEM; the certificate may be followed by those of its authorities.
+    pub fn new(certificate_pem: &[u8], key_pem: &[u8]) -> Self {
+        Self(Zeroizing::new([certificate_pem, b"\n", key_pem].concat()))
+    }
+
+    pub(super) fn pem(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ClientCertificate(redacted)")
+    }
+}
+
+/// An HTTP proxy. Its address may hold a user and a password, so it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    url: Zeroizing<String>,
+    no_proxy: Option<String>,
+}
+
+impl Proxy {
+    /// Takes the proxy's address, and the hosts that are reached without it: names, domains with a
+    /// leading dot, addresses and ranges, divided by commas.
+    pub fn new(url: impl Into<String>, no_proxy: Option<String>) -> Self {
+        Self {
+            url: Zeroizing::new(url.into()),
+            no_proxy,
+        }
+    }
+
+    /// What the HTTP client understands.
+    pub(super) fn to_client(&self) -> Result<reqwest::Proxy, TransportError> {
+        let url = self.parsed().ok_or(TransportError::Proxy)?;
+        if is_link_local(&url) {
+            return Err(TransportError::LinkLocal);
+        }
+        let no_proxy = self.no_proxy.as_deref().and_then(NoProxy::from_string);
+        let proxy = reqwest::Proxy::all(url).map_err(|_| TransportError::Proxy)?;
+        Ok(proxy.no_proxy(no_proxy))
+    }
+
+    /// The address; nothing if it is not one of an HTTP proxy.
+    fn parsed(&self) -> Option<Url> {
+        let url = Url::parse(&self.url).ok();
+        url.filter(|it| matches!(it.scheme(), "http" | "https"))
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Proxy(redacted)")
+    }
+}
+
+/// Whether the address has an IP address in place of a name, and that is never contacted. Names
+/// are looked at when they are resolved.
+pub(super) fn is_link_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address::is_link_local(address.into()),
+        Some(Host::Ipv6(address)) => address::is_link_local(address.into()),
+        Some(Host::Domain(_)) | None => false,
     }
 }
 
@@ -120,30 +233,50 @@ mod tests {
 
     #[test]
     fn debug_shows_neither_user_nor_secret() {
+        let options = RemoteOptions {
+            client_certificate: Some(ClientCertificate::new(b"certificate", b"hunter2")),
+            proxy: Some(Proxy::new("http://somebody:hunter2@proxy.example", None)),
+            ..RemoteOptions::default()
+        };
         let shown = format!(
-            "{:?} {:?} {:?}",
+            "{:?} {:?} {options:?}",
             Credential::basic("somebody", "hunter2"),
             Credential::bearer("hunter2"),
-            Credential::basic("somebody", "hunter2").authorization(),
         );
         assert!(
             !shown.contains("hunter2") && !shown.contains("somebody"),
             "{shown}"
         );
-        assert!(!shown.contains("c29tZWJvZHk6aHVudGVyMg=="), "{shown}");
     }
 
     #[test]
-    fn token_with_a_line_break_is_refused() {
-        let credential = Credential::bearer("a\r\nHost: evil.example");
-        assert_eq!(credential.authorization(), Err(CredentialError));
+    fn proxy_is_one_of_http() {
+        for (url, expected) in [
+            ("http://proxy.example:3128", "taken"),
+            ("https://me:secret@proxy.example", "taken"),
+            ("socks5://proxy.example", "no proxy"),
+            ("proxy.example:3128", "no proxy"),
+            ("", "no proxy"),
+            ("http://169.254.169.254", "link-local"),
+            ("http://2852039166:3128", "link-local"),
+            ("http://[fe80::1]:3128", "link-local"),
+        ] {
+            let taken = Proxy::new(url, None).to_client();
+            let is_expected = match expected {
+                "taken" => taken.is_ok(),
+                "no proxy" => matches!(taken, Err(TransportError::Proxy)),
+                _ => matches!(taken, Err(TransportError::LinkLocal)),
+            };
+            assert!(is_expected, "{url}: {taken:?}");
+        }
     }
 
     #[test]
-    fn echoed_secret_is_removed() {
-        let text = RemoteText::new(b"hello hunter2, welcome");
-        let shown = Credential::bearer("hunter2").redact(&text);
-        assert_eq!(shown.as_str(), "hello ***, welcome");
-        assert_eq!(Credential::bearer("").redact(&text), text);
+    fn hosts_that_somebody_named_are_told() {
+        let mut options = RemoteOptions::default();
+        assert_eq!(options.named_hosts(), []);
+        options.proxy = Some(Proxy::new("http://me:secret@proxy.example", None));
+        let expected = ("proxy.example".to_owned(), Some(80));
+        assert_eq!(options.named_hosts(), [expected]);
     }
 }

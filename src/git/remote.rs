@@ -10,11 +10,11 @@ use image_update_core::{
     remote::{BranchName, RemoteUrl, RepoPath},
     wire::report_status::RemoteText,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tracing::debug;
 
 use super::{
-    error::{Error, TransportError, UpdateError},
+    error::{Error, UpdateError},
     options::RemoteOptions,
     protocol::push::Verdict,
     session::{Built, Destination, Session, Tip},
@@ -80,14 +80,22 @@ impl Remote {
         &self.url
     }
 
+    /// The session, without what a caller who stopped waiting left running.
+    async fn session(&self) -> MutexGuard<'_, Session> {
+        let mut session = self.session.lock().await;
+        session.finish().await;
+        session
+    }
+
     /// Reads files of a branch, or of the default branch where none is named.
     pub async fn read(
         &self,
         branch: Option<&BranchName>,
         paths: &Paths,
     ) -> Result<Snapshot, Error> {
-        let mut session = self.session.lock().await;
+        let mut session = self.session().await;
         let result = read(&mut session, branch, paths).await;
+        session.finish().await;
         if result.is_err() {
             session.forget_capabilities();
         }
@@ -123,8 +131,9 @@ impl Remote {
         request: &UpdateRequest,
         mut decide: impl FnMut(&Snapshot) -> Result<Vec<CommitDraft>, E> + Send,
     ) -> Result<Receipt, UpdateError<E>> {
-        let mut session = self.session.lock().await;
+        let mut session = self.session().await;
         let result = update(&mut session, request, &mut decide).await;
+        session.finish().await;
         if result.is_err() {
             session.forget_capabilities();
         }
@@ -323,27 +332,7 @@ impl Doubt {
 fn is_in_doubt(error: &Error) -> bool {
     match error {
         Error::Protocol { .. } => true,
-        Error::Transport { source, .. } => match source {
-            TransportError::Connect(_)
-            | TransportError::Timeout
-            | TransportError::Interrupted(_)
-            | TransportError::ServerError { .. }
-            | TransportError::ContentType { .. }
-            | TransportError::TooLarge { .. } => true,
-            TransportError::PlainHttp
-            | TransportError::CaCertificates(_)
-            | TransportError::Credential(_)
-            | TransportError::Client(_)
-            | TransportError::Resolve(_)
-            | TransportError::LinkLocal
-            | TransportError::Tls(_)
-            | TransportError::Unauthorized { .. }
-            | TransportError::Forbidden
-            | TransportError::RepositoryNotFound
-            | TransportError::RateLimited { .. }
-            | TransportError::UnexpectedStatus { .. }
-            | TransportError::Redirected { .. } => false,
-        },
+        Error::Transport { source, .. } => source.is_in_doubt(),
         Error::Pack { .. }
         | Error::EmptyRepository { .. }
         | Error::BranchNotFound { .. }

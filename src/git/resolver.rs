@@ -28,18 +28,24 @@ pub enum ResolveError {
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0));
-            let found: Vec<SocketAddr> = found.await.map_err(ResolveError::Lookup)?.collect();
-            let allowed: Vec<SocketAddr> = found
-                .iter()
-                .copied()
-                .filter(|it| !is_link_local(it.ip()))
-                .collect();
-            if allowed.is_empty() && !found.is_empty() {
-                return Err(ResolveError::LinkLocal.into());
-            }
-            let addresses: Addrs = Box::new(allowed.into_iter());
+            let addresses = addresses(name.as_str(), 0).await?;
+            let addresses: Addrs = Box::new(addresses.into_iter());
             Ok(addresses)
         })
     }
+}
+
+/// The addresses of a host that may be contacted.
+pub(crate) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
+    let found = tokio::net::lookup_host((host, port)).await;
+    let found: Vec<SocketAddr> = found.map_err(ResolveError::Lookup)?.collect();
+    let allowed: Vec<SocketAddr> = found
+        .iter()
+        .copied()
+        .filter(|it| !is_link_local(it.ip()))
+        .collect();
+    if allowed.is_empty() && !found.is_empty() {
+        return Err(ResolveError::LinkLocal);
+    }
+    Ok(allowed)
 }

@@ -15,9 +15,8 @@ use image_update_core::remote::{BranchName, RemoteUrl, RepoFolder, RepoPath};
 
 use super::{
     error::{Error, MalformedTree, PackError, PathError, ProtocolError, TransportError},
-    http::{Http, Service},
     object::NewObject,
-    options::{Credential, RemoteOptions},
+    options::RemoteOptions,
     pack::encode::encode,
     protocol::{
         capabilities::{ReceivePack, UploadPack},
@@ -25,6 +24,7 @@ use super::{
         push::{self, Verdict},
     },
     store::Store,
+    transport::{Service, Transport},
 };
 
 /// The most read of a list of refs. Twenty thousand branches are 1.3 MB.
@@ -36,8 +36,7 @@ const MAX_REPORT_BYTES: usize = 4 * 1024 * 1024;
 /// See the module.
 pub(crate) struct Session {
     remote: RemoteUrl,
-    credential: Option<Credential>,
-    http: Http,
+    transport: Transport,
     upload: Option<UploadPack>,
     receive: Option<ReceivePack>,
     store: Store,
@@ -70,14 +69,13 @@ pub(crate) struct Destination {
 
 impl Session {
     pub(crate) fn new(remote: RemoteUrl, options: &RemoteOptions) -> Result<Self, Error> {
-        let http = Http::new(&remote, options).map_err(|source| Error::Transport {
+        let transport = Transport::new(&remote, options).map_err(|source| Error::Transport {
             remote: remote.clone(),
             source,
         })?;
         Ok(Self {
             remote,
-            credential: options.credential.clone(),
-            http,
+            transport,
             upload: None,
             receive: None,
             store: Store::default(),
@@ -93,6 +91,11 @@ impl Session {
     pub(crate) fn forget_capabilities(&mut self) {
         self.upload = None;
         self.receive = None;
+    }
+
+    /// Ends what is running on the server for us, until something is asked again.
+    pub(crate) async fn finish(&mut self) {
+        self.transport.finish().await;
     }
 
     /// Asks where `branch`, or the default branch, is now. One request when warm.
@@ -143,7 +146,7 @@ impl Session {
 
     /// Pushes commits, each built on the one before.
     pub(crate) async fn push(
-        &self,
+        &mut self,
         server: ReceivePack,
         to: &Destination,
         commits: &[Built],
@@ -165,11 +168,9 @@ impl Session {
             .await?;
         let verdict =
             push::parse(server, &to.branch, &body).map_err(|source| self.protocol(source))?;
-        Ok(match (verdict, &self.credential) {
-            (Verdict::Refused(text), Some(credential)) => {
-                Verdict::Refused(credential.redact(&text))
-            }
-            (verdict, _) => verdict,
+        Ok(match verdict {
+            Verdict::Refused(text) => Verdict::Refused(self.transport.redact(&text)),
+            Verdict::Accepted => Verdict::Accepted,
         })
     }
 
@@ -208,17 +209,17 @@ impl Session {
     }
 
     async fn advertisement(&mut self, service: Service) -> Result<Vec<u8>, Error> {
-        let result = self.http.advertisement(service, MAX_REFS_BYTES).await;
+        let result = self.transport.advertisement(service, MAX_REFS_BYTES).await;
         result.map_err(|source| self.transport(source))
     }
 
     async fn exchange(
-        &self,
+        &mut self,
         service: Service,
         body: Vec<u8>,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, Error> {
-        let result = self.http.exchange(service, body, limit_bytes).await;
+        let result = self.transport.exchange(service, body, limit_bytes).await;
         result.map_err(|source| self.transport(source))
     }
 
@@ -230,11 +231,11 @@ impl Session {
     }
 
     fn protocol(&self, source: ProtocolError) -> Error {
-        let source = match (source, &self.credential) {
-            (ProtocolError::Remote { text }, Some(credential)) => ProtocolError::Remote {
-                text: credential.redact(&text),
-            },
-            (source, _) => source,
+        let source = if let ProtocolError::Remote { text } = source {
+            let text = self.transport.redact(&text);
+            ProtocolError::Remote { text }
+        } else {
+            source
         };
         Error::Protocol {
             remote: self.remote.clone(),

@@ -14,5 +14,6 @@
 mod batch;
 mod compose;
 pub mod git;
+pub mod git_credentials;
 pub mod job;
 mod window;

@@ -2,9 +2,11 @@
 //!
 //! Each test looks at the repository afterwards with git's own eyes, `git fsck --strict` included.
 
+mod access;
 mod branch;
 mod race;
 mod sign;
+mod ssh;
 mod transport;
 mod write;
 
@@ -14,7 +16,7 @@ use anyhow::{Context as _, Result};
 use image_update_core::remote::{BranchName, RepoPath};
 use image_update_operator::git::{
     error::{Error, PathError, TransportError, UpdateError},
-    options::{Credential, RemoteOptions, Timeouts},
+    options::{Credential, RemoteOptions},
     remote::Remote,
     update::{CommitDraft, Paths, Receipt, Signature, Snapshot, UpdateRequest},
 };
@@ -48,7 +50,7 @@ fn remote_with(
         credential: Some(Credential::basic(USER, PASSWORD)),
         ca_pem: server.ca_pem().map(|pem| pem.as_bytes().to_vec()),
         insecure: server.ca_pem().is_none(),
-        timeouts: Timeouts::default(),
+        ..RemoteOptions::default()
     };
     change(&mut options);
     let url = server.url(name).parse().context("the server's address")?;
@@ -131,9 +133,8 @@ async fn refused_write(remote: &Remote, files: &[(&str, &[u8])]) -> Error {
     }
 }
 
-/// Compares an error with its causes to the expected text, and looks for secrets in it.
-#[track_caller]
-fn check_error(server: &GitServer, name: &str, error: &dyn std::error::Error, expected: &str) {
+/// An error with its causes, up to those of the HTTP client.
+fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     let is_client = |it: &dyn std::error::Error| {
@@ -144,6 +145,13 @@ fn check_error(server: &GitServer, name: &str, error: &dyn std::error::Error, ex
         text = format!("{text}: {current}");
         cause = current.source();
     }
+    text
+}
+
+/// Compares an error with its causes to the expected text, and looks for secrets in it.
+#[track_caller]
+fn check_error(server: &GitServer, name: &str, error: &dyn std::error::Error, expected: &str) {
+    let text = describe(error);
     assert_eq!(text.replace(&server.url(name), "<remote>"), expected);
     let everything = format!("{error:?} {text}");
     for secret in [PASSWORD, "wrong-horse", "c29tZWJvZHk6"] {

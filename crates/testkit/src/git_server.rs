@@ -10,11 +10,12 @@ mod repository;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
 use anyhow::{Context as _, Result};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
@@ -22,6 +23,8 @@ use self::{
     authority::Authority,
     front::{Front, serve},
 };
+use crate::tls::Certified;
+
 pub use self::{
     front::Fault,
     repository::{Commit, Entry, ObjectFormat, TreeEntry},
@@ -33,6 +36,7 @@ pub struct GitServer {
     front: Arc<Front>,
     address: SocketAddr,
     ca_pem: Option<String>,
+    client: Option<Certified>,
     root: tempfile::TempDir,
     allow_filter: bool,
     _tasks: JoinSet<()>,
@@ -41,24 +45,46 @@ pub struct GitServer {
 /// How a server is to be. The default is plain HTTP for everybody, with filters.
 #[derive(Debug, Clone)]
 pub struct Builder {
-    tls: bool,
-    basic_auth: Option<(String, String)>,
+    encryption: Encryption,
+    authorization: Option<String>,
     allow_filter: bool,
     protocol_v0: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encryption {
+    None,
+    Tls,
+    /// TLS, for clients with a certificate.
+    ClientCertificates,
 }
 
 impl Builder {
     /// Serves HTTPS (HTTP/2 and 1.1) with a certificate for `127.0.0.1` and `localhost`.
     #[must_use]
     pub fn tls(mut self) -> Self {
-        self.tls = true;
+        self.encryption = Encryption::Tls;
         self
     }
 
     /// Answers 401 to whoever does not bring these.
     #[must_use]
     pub fn basic_auth(mut self, username: &str, password: &str) -> Self {
-        self.basic_auth = Some((username.to_owned(), password.to_owned()));
+        self.authorization = Some(basic(username, password));
+        self
+    }
+
+    /// Answers 401 to whoever does not bring this as a bearer token.
+    #[must_use]
+    pub fn bearer_auth(mut self, token: &str) -> Self {
+        self.authorization = Some(format!("Bearer {token}"));
+        self
+    }
+
+    /// Serves HTTPS, and only to who shows the certificate of [`GitServer::client`].
+    #[must_use]
+    pub fn client_certificates(mut self) -> Self {
+        self.encryption = Encryption::ClientCertificates;
         self
     }
 
@@ -83,16 +109,20 @@ impl Builder {
             .await
             .context("binding")?;
         let address = listener.local_addr().context("reading the port")?;
-        let (acceptor, ca_pem) = if self.tls {
-            let authority = Authority::new()?;
-            let acceptor = TlsAcceptor::from(authority.server_config(&["127.0.0.1", "localhost"])?);
-            (Some(acceptor), Some(authority.pem()))
+        let (acceptor, ca_pem, client) = if self.encryption == Encryption::None {
+            (None, None, None)
         } else {
-            (None, None)
+            let authority = Authority::new()?;
+            let names = ["127.0.0.1", "localhost"];
+            let only_clients = self.encryption == Encryption::ClientCertificates;
+            let config = authority.server_config(&names, only_clients)?;
+            let client = authority.client()?;
+            let acceptor = TlsAcceptor::from(config);
+            (Some(acceptor), Some(authority.pem()), Some(client))
         };
         let front = Arc::new(Front::new(
             root.path().to_owned(),
-            self.basic_auth,
+            self.authorization,
             self.protocol_v0,
         ));
         let mut tasks = JoinSet::new();
@@ -102,6 +132,7 @@ impl Builder {
             front,
             address,
             ca_pem,
+            client,
             root,
             allow_filter,
             _tasks: tasks,
@@ -113,8 +144,8 @@ impl GitServer {
     /// Starts to describe a server.
     pub fn builder() -> Builder {
         Builder {
-            tls: false,
-            basic_auth: None,
+            encryption: Encryption::None,
+            authorization: None,
             allow_filter: true,
             protocol_v0: false,
         }
@@ -133,6 +164,16 @@ impl GitServer {
     /// The certificate that signed the server's, for servers with TLS.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
+    }
+
+    /// A client's certificate that the server's authority signed, for servers with TLS.
+    pub fn client(&self) -> Option<&Certified> {
+        self.client.as_ref()
+    }
+
+    /// From now on, answers 401 to whoever does not bring these.
+    pub fn accept(&self, username: &str, password: &str) {
+        self.front.accept(basic(username, password));
     }
 
     /// How many requests came in, refused ones included.
@@ -161,7 +202,17 @@ impl GitServer {
         self.front.inject(on, fault);
     }
 
+    /// The folder of the repositories.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     fn repository(&self, name: &str) -> PathBuf {
         self.root.path().join(format!("{name}.git"))
     }
+}
+
+fn basic(username: &str, password: &str) -> String {
+    let pair = BASE64_STANDARD.encode(format!("{username}:{password}"));
+    format!("Basic {pair}")
 }

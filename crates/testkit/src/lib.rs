@@ -3,8 +3,10 @@
 pub mod apiserver;
 pub mod faulty_registry;
 pub mod git_server;
+pub mod github_app;
 pub mod process;
 pub mod recorder;
 pub mod registry;
+pub mod ssh_server;
 pub mod stack;
 pub mod tls;

@@ -86,7 +86,7 @@ pub enum Error {
 impl Error {
     /// Whether the server ended because another process had its port.
     pub fn port_taken(&self) -> bool {
-        matches!(self, Self::Exited { log, .. } if log.0.contains("address already in use"))
+        matches!(self, Self::Exited { log, .. } if log.0.to_ascii_lowercase().contains("address already in use"))
     }
 }
 

@@ -13,10 +13,11 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 18] = [
     ("references", names::references),
     ("repository_paths", names::repository_paths),
     ("remote_urls", names::remote_urls),
+    ("argocd_repositories", names::argocd_repositories),
     ("constraints", selection::constraints),
     ("patterns", selection::patterns),
     ("extract", selection::extract),
@@ -25,6 +26,7 @@ pub const TARGETS: [Target; 16] = [
     ("links", wire::links),
     ("docker_config", wire::docker_config),
     ("registries_conf", wire::registries_conf),
+    ("known_hosts", wire::known_hosts),
     ("manifests", wire::manifests),
     ("tag_pages", wire::tag_pages),
     ("push_reports", wire::push_reports),

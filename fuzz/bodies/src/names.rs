@@ -1,5 +1,6 @@
 //! Names: of images, of paths in repositories, of remotes.
 
+use image_update_core::argocd::repository::{self, Entry, EntryKind};
 use image_update_core::image::{
     ConstrainedReference, Digest, Platform, Reference, Repository, Tag,
 };
@@ -46,6 +47,36 @@ pub(super) fn repository_paths(bytes: &[u8]) {
     if let Ok(branch) = text.parse::<BranchName>() {
         assert_eq!(branch.as_str(), text);
     }
+}
+
+/// A template's address on the first line, a project's pattern on the second, a remote on the third.
+/// A credential never leaves its server.
+pub(super) fn argocd_repositories(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let mut lines = text.lines();
+    let mut line = || lines.next().unwrap_or_default();
+    let (template, pattern, remote) = (line(), line(), line());
+    let Ok(remote) = remote.parse::<RemoteUrl>() else {
+        return;
+    };
+    let entry = Entry {
+        kind: EntryKind::Template,
+        url: template,
+        project: None,
+    };
+    if repository::find(&remote, None, &[entry]).template.is_some() {
+        let template = format!("{}/x", template.trim().trim_end_matches('/'));
+        let server = |url: &RemoteUrl| (url.scheme(), url.host().to_owned(), url.port());
+        let template = template.parse().expect("what was found can be read");
+        assert_eq!(server(&template), server(&remote));
+    }
+    let permits = |patterns: &[&str]| {
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        repository::permits(&patterns, &remote)
+    };
+    // No pattern permits what another one forbids.
+    assert!(!permits(&[pattern, "!*"]));
+    assert!(!pattern.starts_with('!') || !permits(&[pattern]));
 }
 
 /// An address that was read holds no credential.

@@ -1,6 +1,7 @@
 //! What servers send, and files that other programs wrote.
 
 use image_update_core::registries_conf::RegistriesConf;
+use image_update_core::wire::known_hosts::{KnownHosts, Verdict};
 use image_update_core::wire::report_status::{RemoteText, ReportStatus};
 use image_update_core::wire::{challenge, docker_config, link_header, manifest, tag_page};
 
@@ -39,6 +40,28 @@ pub(super) fn registries_conf(bytes: &[u8]) {
             }
         }
         Err(problems) => assert!(!problems.to_string().is_empty()),
+    }
+}
+
+/// A host on the first line, a file behind it. A key that is revoked is never trusted, and one that is
+/// trusted is of a type that the host is known by.
+pub(super) fn known_hosts(bytes: &[u8]) {
+    const KEY: &[u8] = b"\0\0\0\x0bssh-ed25519\0\0\0\x20abcdefghijklmnopqrstuvwxyz012345";
+    const REVOKED: &str = "\n@revoked * ssh-ed25519 \
+        AAAAC3NzaC1lZDI1NTE5AAAAIGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6MDEyMzQ1\n";
+    let Some((host, file)) = two(bytes) else {
+        return;
+    };
+    let Ok(known) = KnownHosts::parse(file) else {
+        return;
+    };
+    for port in [22, 2222] {
+        if known.check(host, port, KEY) == Verdict::Trusted {
+            assert!(known.algorithms(host, port).contains(&"ssh-ed25519"));
+        }
+    }
+    if let Ok(known) = KnownHosts::parse(&format!("{file}{REVOKED}")) {
+        assert_eq!(known.check("git.example", 22, KEY), Verdict::Revoked);
     }
 }
 

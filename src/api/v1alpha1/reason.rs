@@ -34,6 +34,8 @@ pub enum Reason {
     WatchNotFound,
     /// The ImageWatch belongs to another namespace and does not grant access.
     AccessDenied,
+    /// Argo CD's credentials are not for this policy, or not for this remote.
+    CredentialsDenied,
     /// The ImageWatch has no list of tags yet.
     WatchNotReady,
     /// The host is outside what `--allowed-hosts` permits.
@@ -63,9 +65,9 @@ pub enum Reason {
     PlatformMissing,
     /// The best tag is older than the current one.
     DowngradeRefused,
-    /// The git remote refused the credential (401).
+    /// The git remote refused the credential (401, or the SSH key).
     GitUnauthorized,
-    /// The git remote's answer was "forbidden" (403).
+    /// The git remote's answer was "forbidden" (403), or it ended the SSH session.
     GitForbidden,
     /// There is no such git repository, or the credential can't see it.
     GitRepositoryNotFound,
@@ -77,6 +79,8 @@ pub enum Reason {
     GitRateLimited,
     /// The git remote's certificate is not trusted.
     GitCertificateInvalid,
+    /// The git remote's SSH key is not the one in `known_hosts`, or not known.
+    GitHostKeyInvalid,
     /// The git remote's answer can't be used.
     GitInvalidResponse,
     /// The branch to push to is behind its base and holds commits that are not the operator's.
@@ -123,6 +127,7 @@ impl Reason {
             Self::ClusterAccessFailed => "ClusterAccessFailed",
             Self::WatchNotFound => "WatchNotFound",
             Self::AccessDenied => "AccessDenied",
+            Self::CredentialsDenied => "CredentialsDenied",
             Self::WatchNotReady => "WatchNotReady",
             Self::HostNotAllowed => "HostNotAllowed",
             Self::RegistryUnauthorized => "RegistryUnauthorized",
@@ -144,6 +149,7 @@ impl Reason {
             Self::GitUnavailable => "GitUnavailable",
             Self::GitRateLimited => "GitRateLimited",
             Self::GitCertificateInvalid => "GitCertificateInvalid",
+            Self::GitHostKeyInvalid => "GitHostKeyInvalid",
             Self::GitInvalidResponse => "GitInvalidResponse",
             Self::ForeignCommits => "ForeignCommits",
             Self::RevertedInGit => "RevertedInGit",

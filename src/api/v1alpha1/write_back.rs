@@ -34,15 +34,17 @@ pub struct ArgocdWriteBack {}
 
 /// A commit in a git repository.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
-#[x_kube(validation = Rule::new("!has(self.repository) || self.repository.startsWith('https://') || (has(self.insecure) && self.insecure)").message("a plain http:// repository needs insecure: true, because whoever is on the way can read the credential"))]
+#[x_kube(validation = Rule::new("!has(self.repository) || !self.repository.startsWith('http://') || (has(self.insecure) && self.insecure)").message("a plain http:// repository needs insecure: true, because whoever is on the way can read the credential"))]
 #[serde(rename_all = "camelCase")]
 pub struct GitWriteBack {
-    /// The repository's address over HTTPS, without credentials. Example:
-    /// `https://git.example.com/org/environments.git`. Unset: the repository of the Application's
+    /// The repository's address over HTTPS or SSH, without credentials. Examples:
+    /// `https://git.example.com/org/environments.git`,
+    /// `ssh://git@git.example.com:2222/org/environments.git`,
+    /// `git@git.example.com:org/environments.git`. Unset: the repository of the Application's
     /// source; without `applications` it has to be set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("self.matches('^https?://[^/@]+/.+')").message("repository is an https:// address without credentials, such as https://git.example.com/org/repository.git; credentials stand in credentials.secretRef"))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^/@]+/|ssh://([A-Za-z0-9._-]+@)?[^/@]+/|[A-Za-z0-9._-]+@[^/@]+:).+')").message("repository is an https:// or ssh:// address without credentials, such as https://git.example.com/org/repository.git or git@git.example.com:org/repository.git; credentials stand in credentials.secretRef"))]
     pub repository: Option<String>,
 
     /// The branch that is read and written. Unset: the branch that the Application's source
@@ -87,14 +89,35 @@ pub struct PushSpec {
     pub branch: String,
 }
 
-/// As whom a git remote is asked.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+/// As whom a git remote is asked: exactly one.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.secretRef) != has(self.argocd)").message("set exactly one of credentials.secretRef and credentials.argocd"))]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialsSpec {
-    /// A Secret of this namespace with `username` and `password`, and optionally `ca.crt` for a
-    /// server whose certificate a private authority signed.
-    pub secret_ref: LocalObjectReference,
+    /// A Secret of this namespace, with one of: `username` and `password`; `bearerToken`; for SSH,
+    /// a private key in `identity`, `sshPrivateKey` or `ssh-privatekey` with `known_hosts`, and
+    /// its `passphrase` (or `password`) if it has one; for a GitHub App, `githubAppID`,
+    /// `githubAppInstallationID` and `githubAppPrivateKey`, and outside of github.com
+    /// `githubAppBaseURL` (or `githubAppEnterpriseBaseUrl`). For HTTPS besides, `ca.crt` for a
+    /// server whose certificate a private authority signed; `tls.crt` and `tls.key` (or
+    /// `tlsClientCertData` and `tlsClientCertKey`) for one that asks for a certificate; `proxy`,
+    /// and `noProxy`. Over SSH, the server's key must be in `known_hosts`, as `ssh-keyscan` prints
+    /// it and hashed or not; with another port than 22, as `[host]:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalObjectReference>,
+
+    /// What Argo CD itself has for the repository: its repository Secret, else the credential
+    /// template with the longest address above it, of the same scheme and host; servers are
+    /// verified by Argo CD's known hosts and certificates. For policies of Argo CD's namespace; for
+    /// others, if the operator runs with `--argocd-credentials=all` and they have `applications`.
+    /// The project of each Application has to permit the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argocd: Option<ArgocdCredentialsSpec>,
 }
+
+/// Argo CD's own credentials. There is nothing to set.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub struct ArgocdCredentialsSpec {}
 
 /// A file to write: exactly one.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]

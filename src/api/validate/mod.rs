@@ -23,8 +23,8 @@ use image::read_image;
 use problems::Collector;
 pub use problems::Problems;
 pub use write_back::{
-    ApplicationRule, CommitModel, GitModel, TargetFormat, TargetModel, TargetPlace, WriteBackModel,
-    from_root, place, selects,
+    ApplicationRule, CommitModel, CredentialsModel, GitModel, TargetFormat, TargetModel,
+    TargetPlace, WriteBackModel, from_root, place, selects,
 };
 
 /// The interval of an object whose own can't be read.

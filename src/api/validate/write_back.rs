@@ -46,14 +46,25 @@ pub struct GitModel {
     pub branch: Option<BranchName>,
     /// The branch that is pushed to, if it is another one.
     pub push: Option<BranchTemplate>,
-    /// The Secret with the credential.
-    pub secret: Option<String>,
+    /// As whom the remote is asked.
+    pub credentials: CredentialsModel,
     /// Plain HTTP and untrusted certificates are allowed.
     pub insecure: bool,
     /// The files.
     pub targets: Vec<TargetModel>,
     /// How commits look.
     pub commit: CommitModel,
+}
+
+/// As whom a remote is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialsModel {
+    /// As nobody.
+    Anonymous,
+    /// As a Secret of the policy's namespace says; its name.
+    Secret(String),
+    /// As Argo CD asks it.
+    Argocd,
 }
 
 /// How commits look.
@@ -278,18 +289,34 @@ fn read_git(
     };
     let commit = spec.commit.clone().unwrap_or_default();
     let commit = read_commit(found, &format!("{field}.commit"), commit)?;
+    let credentials = read_credentials(found, &format!("{field}.credentials"), spec)?;
     Some(GitModel {
         url,
         branch,
         push,
-        secret: spec
-            .credentials
-            .as_ref()
-            .map(|credentials| credentials.secret_ref.name.clone()),
+        credentials,
         insecure: spec.insecure,
         targets,
         commit,
     })
+}
+
+fn read_credentials(
+    found: &mut Collector,
+    field: &str,
+    spec: &GitWriteBack,
+) -> Option<CredentialsModel> {
+    let Some(credentials) = &spec.credentials else {
+        return Some(CredentialsModel::Anonymous);
+    };
+    match (&credentials.secret_ref, &credentials.argocd) {
+        (Some(reference), None) => Some(CredentialsModel::Secret(reference.name.clone())),
+        (None, Some(_)) => Some(CredentialsModel::Argocd),
+        (Some(_), Some(_)) | (None, None) => {
+            found.add(field, "set exactly one of secretRef and argocd");
+            None
+        }
+    }
 }
 
 fn read_commit(found: &mut Collector, field: &str, spec: CommitSpec) -> Option<CommitModel> {

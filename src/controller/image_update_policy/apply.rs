@@ -12,6 +12,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::destinations::{Destination, GitDestination, overrides_path};
 use super::gather::Gathered;
+use super::git_access::GitAccess;
 use super::lookups::{Lookups, Wanted};
 use super::settled::Settled;
 use super::{Write, Written};
@@ -22,7 +23,6 @@ use crate::controller::applications;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::status::{FIELD_MANAGER, names};
-use crate::git::options::RemoteOptions;
 use crate::git::update::Paths;
 use crate::write_back::job::{CommitStyle, Decided, Job, Outcome};
 
@@ -36,7 +36,7 @@ pub(super) struct Task<'a> {
     pub(super) images: Arc<Vec<Gathered>>,
     pub(super) settled: Settled,
     /// How git is asked and commits look; `None` where nothing is committed.
-    pub(super) git: Option<(RemoteOptions, CommitStyle)>,
+    pub(super) git: Option<(GitAccess, CommitStyle)>,
     /// What has been looked up for any destination.
     pub(super) lookups: AsyncMutex<Lookups>,
     pub(super) context: &'a Context,
@@ -76,7 +76,7 @@ impl Task<'_> {
                 now: self.context.clock.now(),
             };
             let (plan, written) = match &destination {
-                Destination::Git(git) => self.write_git(git, inputs).await,
+                Destination::Git(git) => self.write_git(&destination, git, inputs).await,
                 Destination::Application { known, index, .. } => {
                     self.write_application(known, *index, &inputs).await
                 }
@@ -97,10 +97,11 @@ impl Task<'_> {
 
     async fn write_git(
         &self,
+        destination: &Destination,
         git: &GitDestination,
         inputs: Inputs,
     ) -> (Option<Plan>, Result<Written, Error>) {
-        let Some((options, style)) = &self.git else {
+        let Some((access, style)) = &self.git else {
             return (None, Ok(Written::Nothing { branch: None }));
         };
         let url = &git.url;
@@ -108,12 +109,17 @@ impl Task<'_> {
             let host = url.host().to_owned();
             return (None, Err(Error::HostNotAllowed { host }));
         }
+        let options = access.options(self.policy, destination, url, self.context);
+        let options = match options.await {
+            Ok(options) => options,
+            Err(error) => return (None, Err(error)),
+        };
         let plan = Arc::new(Mutex::new(None));
         let job = job(self.policy, git, inputs, style, Arc::clone(&plan));
         let outcome = self
             .context
             .remotes
-            .submit(url, options, git.branch.clone(), job)
+            .submit(url, &options, git.branch.clone(), job)
             .await;
         let plan: Option<Plan> = plan.lock().unwrap_or_else(PoisonError::into_inner).take();
         let written = match outcome {

@@ -1,4 +1,4 @@
-//! Turns the world into data: tags of each image, and the credential of the remote.
+//! Turns the world into data: tags of each image, and the key that commits are signed with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,6 @@ use crate::controller::registries;
 use crate::controller::secrets;
 use crate::controller::status::names;
 use crate::controller::tags::WatchedTags;
-use crate::git::options::{Credential, RemoteOptions};
 use crate::git::signing::SigningKey;
 use crate::registry::Access;
 
@@ -199,42 +198,6 @@ async fn watch_access(watch: &ImageWatch, context: &Context) -> Result<Access, E
     let model = crate::api::validate::image_watch(&watch.spec).map_err(Error::InvalidSpec)?;
     let namespace = names(&watch.metadata).0;
     crate::controller::image_watch::access(namespace, &watch.spec, &model, context).await
-}
-
-/// How the policy's remote is asked.
-pub(super) async fn remote_options(
-    policy: &ImageUpdatePolicy,
-    git: &GitModel,
-    context: &Context,
-) -> Result<RemoteOptions, Error> {
-    let mut options = RemoteOptions {
-        insecure: git.insecure,
-        ..RemoteOptions::default()
-    };
-    let Some(name) = &git.secret else {
-        return Ok(options);
-    };
-    let secret = secrets::secret(&context.kube, names(&policy.metadata).0, name).await?;
-    let invalid = |problem| Error::InvalidSecret {
-        name: name.clone(),
-        problem,
-    };
-    let text = |key: &'static str| match secret.data.get(key) {
-        None => Ok(None),
-        Some(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-            Err(_) => Err(invalid(SecretProblem::NotText { key })),
-        },
-    };
-    options.ca_pem = secret.data.get("ca.crt").cloned();
-    options.credential = match (text("username")?, text("password")?) {
-        (Some(username), Some(password)) => Some(Credential::basic(username, password)),
-        (Some(_), None) => return Err(invalid(SecretProblem::MissingKey { key: "password" })),
-        // A private authority in front of a public repository.
-        (None, None) if options.ca_pem.is_some() => None,
-        (None, _) => return Err(invalid(SecretProblem::MissingKey { key: "username" })),
-    };
-    Ok(options)
 }
 
 /// The keys of a Secret that may hold a signing key, in the order they are looked for.

@@ -8,6 +8,7 @@ mod apply;
 mod conflict;
 mod destinations;
 mod gather;
+mod git_access;
 mod images;
 mod lookups;
 mod report;
@@ -184,7 +185,7 @@ async fn run(
     };
     let git = match model.write_back.git() {
         Some(git) if !destinations.is_empty() => Some((
-            gather::remote_options(policy, git, context).await?,
+            git_access::of_policy(policy, git, context).await?,
             commit_style(policy, git, context, now).await?,
         )),
         Some(_) | None => None,

@@ -67,6 +67,39 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
+/// Where an answer ends in bytes that are still coming in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Here: behind a flush.
+    At(usize),
+    /// Further on. Lines are whole up to here.
+    Beyond(usize),
+    /// These are no lines.
+    NotLines,
+}
+
+/// Looks for the flush that ends an answer, from a place where a line starts.
+pub(crate) fn find_end(bytes: &[u8], mut from: usize) -> End {
+    while let Some(length) = bytes.get(from..from + FLUSH.len()) {
+        if length == FLUSH {
+            return End::At(from + FLUSH.len());
+        }
+        let digits = std::str::from_utf8(length).ok();
+        let digits = digits.filter(|it| it.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let length = match digits.map(|it| usize::from_str_radix(it, 16)) {
+            // The other special lines have no content, and as their length a number below 3.
+            Some(Ok(1 | 2)) => 4,
+            Some(Ok(length @ 4..=MAX_LINE_BYTES)) => length,
+            _ => return End::NotLines,
+        };
+        if bytes.len() < from + length {
+            break;
+        }
+        from += length;
+    }
+    End::Beyond(from)
+}
+
 /// Builds the lines of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
@@ -142,7 +175,47 @@ mod tests {
         check(b"ffffab", "!PacketLine");
     }
 
+    #[test]
+    fn answer_ends_behind_its_flush() {
+        for (bytes, expected) in [
+            (&b"0007ab\n00000007cd\n"[..], End::At(11)),
+            (b"0000", End::At(4)),
+            (b"0007ab\n00010007cd\n0000", End::At(22)),
+            (b"0007ab\n", End::Beyond(7)),
+            (b"0007ab\n0007c", End::Beyond(7)),
+            (b"0007ab\n00", End::Beyond(7)),
+            (b"", End::Beyond(0)),
+            // A flush in the middle of a line is none.
+            (b"00080000", End::Beyond(8)),
+            (b"Welcome!\n", End::NotLines),
+            (b"0003", End::NotLines),
+            (b"+007ab\n", End::NotLines),
+            (b"ffff", End::NotLines),
+        ] {
+            let shown = String::from_utf8_lossy(bytes);
+            assert_eq!(find_end(bytes, 0), expected, "{shown}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn end_is_found_however_the_bytes_come(
+            lines in prop::collection::vec("[ -~]{1,80}", 0..9), cut in 0..800_usize,
+        ) {
+            let mut writer = Writer::default();
+            for line in &lines {
+                writer.line(line);
+            }
+            writer.flush().raw(b"more");
+            let bytes = writer.into_bytes();
+            let cut = cut.min(bytes.len());
+            let found = match find_end(&bytes[..cut], 0) {
+                End::Beyond(from) => find_end(&bytes, from),
+                found @ (End::At(_) | End::NotLines) => found,
+            };
+            prop_assert_eq!(found, End::At(bytes.len() - 4));
+        }
+
         #[test]
         fn written_lines_are_read_back(lines in prop::collection::vec("[ -~]{1,80}", 0..9)) {
             // Which would be the server's error.

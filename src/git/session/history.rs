@@ -9,7 +9,7 @@ use super::{
     Session,
     read::{Keep, MAX_PACK_BYTES},
 };
-use crate::git::{commit, error::Error, http::Service, protocol::fetch};
+use crate::git::{commit, error::Error, protocol::fetch, transport::Service};
 
 /// What a branch has beyond its base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

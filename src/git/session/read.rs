@@ -13,11 +13,11 @@ use super::{Session, Tip};
 use crate::git::{
     commit,
     error::{Error, MalformedTree, PackError, PathError},
-    http::Service,
     locate::{LocateError, Located, PathTree, locate},
     object::Object,
     pack::decode::{Limits, Summary, decode},
     protocol::fetch::{self, Scope},
+    transport::Service,
     update::{MAX_FILE_BYTES, Paths, Snapshot},
 };
 

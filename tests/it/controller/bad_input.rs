@@ -160,7 +160,8 @@ async fn a_git_secret_without_a_password() {
     let (world, _registry) = sound().await;
     world.secret("half", None, &[("username", "robot")]).await;
     let spec = git(&json!({"credentials": {"secretRef": {"name": "half"}}}));
-    policy_is_refused(world, spec, "InvalidSecret", "no key password").await;
+    let words = "it has username and not password";
+    policy_is_refused(world, spec, "InvalidSecret", words).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

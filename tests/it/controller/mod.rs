@@ -1,11 +1,13 @@
 //! The operator as its users see it: objects in, commits and statuses out. One test a behaviour.
 
 mod applications;
+mod argocd_credentials;
 mod bad_input;
 mod batching;
 mod branches;
 mod builds;
 mod crash;
+mod git_access;
 mod main_job;
 mod registries;
 mod revert;

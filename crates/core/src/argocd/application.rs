@@ -7,6 +7,8 @@ pub struct Application {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// `spec.project`, `default` where it is unset.
+    pub project: String,
     /// `spec.sources`, or `spec.source` alone, or the dry source of `spec.sourceHydrator`.
     pub sources: Vec<Source>,
     /// The images that run, from `status.summary.images`.

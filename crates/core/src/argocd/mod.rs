@@ -4,6 +4,7 @@
 mod application;
 mod live;
 mod place;
+pub mod repository;
 mod source;
 
 pub use application::{Application, Source, SourceType};

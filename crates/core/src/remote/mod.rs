@@ -8,11 +8,13 @@ pub mod address;
 pub mod branch;
 pub mod folder;
 pub mod path;
+pub mod ssh;
 pub mod url;
 
 pub use self::{
     branch::{BranchName, BranchNameError, MAX_BRANCH_BYTES},
     folder::RepoFolder,
     path::{RepoPath, RepoPathError},
+    ssh::SshPlace,
     url::{RemoteUrl, RemoteUrlError, Scheme},
 };

@@ -6,6 +6,7 @@
 
 pub mod challenge;
 pub mod docker_config;
+pub mod known_hosts;
 pub mod link_header;
 pub mod manifest;
 pub mod report_status;

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     process::Stdio,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,6 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -74,7 +73,7 @@ impl Fault {
 #[derive(Debug)]
 pub(super) struct Front {
     root: PathBuf,
-    authorization: Option<String>,
+    authorization: Mutex<Option<String>>,
     protocol_v0: bool,
     faults: Mutex<VecDeque<(String, Fault)>>,
     pub(super) requests: AtomicU64,
@@ -84,20 +83,10 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) fn new(
-        root: PathBuf,
-        basic_auth: Option<(String, String)>,
-        protocol_v0: bool,
-    ) -> Self {
-        let authorization = basic_auth.map(|(username, password)| {
-            format!(
-                "Basic {}",
-                BASE64_STANDARD.encode(format!("{username}:{password}"))
-            )
-        });
+    pub(super) fn new(root: PathBuf, authorization: Option<String>, protocol_v0: bool) -> Self {
         Self {
             root,
-            authorization,
+            authorization: Mutex::new(authorization),
             protocol_v0,
             faults: Mutex::default(),
             requests: AtomicU64::new(0),
@@ -110,6 +99,17 @@ impl Front {
     pub(super) fn inject(&self, on: &str, fault: Fault) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.push_back((on.to_owned(), fault));
+    }
+
+    pub(super) fn accept(&self, authorization: String) {
+        let mut accepted = self.accepted();
+        *accepted = Some(authorization);
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, Option<String>> {
+        self.authorization
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_fault(&self, target: &str) -> Option<Fault> {
@@ -178,7 +178,7 @@ async fn answer(front: &Front, request: Request) -> Result<Response> {
     if sent.is_some() {
         front.authorized.fetch_add(1, Ordering::SeqCst);
     }
-    let is_allowed = match &front.authorization {
+    let is_allowed = match front.accepted().as_ref() {
         None => true,
         Some(expected) => sent.is_some_and(|sent| sent.as_bytes() == expected.as_bytes()),
     };

@@ -1,0 +1,145 @@
+//! How a policy's remotes are asked: by a Secret of its own namespace, or by what Argo CD has for
+//! each remote.
+//!
+//! Argo CD's credentials are for the policies of its own namespace; for others only if the operator
+//! was started so, and then for Applications whose project permits the remote.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use image_update_core::remote::RemoteUrl;
+
+use super::destinations::Destination;
+use crate::api::v1alpha1::ImageUpdatePolicy;
+use crate::api::validate::{CredentialsModel, GitModel};
+use crate::config::ArgocdCredentials;
+use crate::controller::context::Context;
+use crate::controller::error::{ArgocdProblem, Error, SecretProblem};
+use crate::controller::secrets;
+use crate::controller::status::names;
+use crate::git::options::RemoteOptions;
+use crate::write_back::git_credentials;
+
+/// The key by which Argo CD's Secrets ask not to verify a server.
+const INSECURE_KEY: &str = "insecure";
+
+/// How the remotes of a policy are asked.
+pub(super) enum GitAccess {
+    /// All in the same way.
+    Same(Box<RemoteOptions>),
+    /// As Argo CD asks each.
+    Argocd {
+        /// Plain HTTP and untrusted certificates are allowed.
+        insecure: bool,
+    },
+}
+
+/// Reads what goes for all remotes of a policy.
+pub(super) async fn of_policy(
+    policy: &ImageUpdatePolicy,
+    git: &GitModel,
+    context: &Context,
+) -> Result<GitAccess, Error> {
+    let namespace = names(&policy.metadata).0;
+    let insecure = git.insecure;
+    let options = match &git.credentials {
+        CredentialsModel::Anonymous => RemoteOptions {
+            insecure,
+            ..RemoteOptions::default()
+        },
+        CredentialsModel::Secret(name) => {
+            let secret = secrets::secret(&context.kube, namespace, name).await?;
+            read(secret.name, secret.data, insecure, context).await?
+        }
+        CredentialsModel::Argocd => {
+            let is_own = namespace == context.argocd_namespace;
+            if !is_own && context.argocd_credentials != ArgocdCredentials::All {
+                return Err(Error::ArgocdCredentials(ArgocdProblem::OtherNamespace));
+            }
+            return Ok(GitAccess::Argocd { insecure });
+        }
+    };
+    Ok(GitAccess::Same(Box::new(options)))
+}
+
+impl GitAccess {
+    /// How the remote of a destination is asked.
+    pub(super) async fn options(
+        &self,
+        policy: &ImageUpdatePolicy,
+        destination: &Destination,
+        remote: &RemoteUrl,
+        context: &Context,
+    ) -> Result<Cow<'_, RemoteOptions>, Error> {
+        let insecure = match self {
+            Self::Same(options) => return Ok(Cow::Borrowed(options)),
+            Self::Argocd { insecure } => *insecure,
+        };
+        let namespace = names(&policy.metadata).0;
+        let projects = projects(namespace, destination, context);
+        let is_own = namespace == context.argocd_namespace;
+        if projects.is_empty() && !is_own {
+            return Err(Error::ArgocdCredentials(ArgocdProblem::NoApplication));
+        }
+        let argocd = &context.argocd_repositories;
+        let argocd = argocd.get(&context.kube, &context.argocd_namespace).await?;
+        if let Some(project) = projects.iter().find(|it| !argocd.permits(it, remote)) {
+            return Err(Error::ArgocdCredentials(ArgocdProblem::Project {
+                project: project.clone(),
+                remote: remote.clone(),
+            }));
+        }
+        // What is for one project is not for what two write together.
+        let project = projects.first().filter(|_| projects.len() == 1);
+        let data = argocd.secret(remote, project.map(String::as_str));
+        let data = data.ok_or_else(|| {
+            let remote = remote.clone();
+            Error::ArgocdCredentials(ArgocdProblem::NoSecret { remote })
+        })?;
+        let name = format!("of Argo CD for {remote}");
+        let options = read(name, data, insecure, context).await?;
+        Ok(Cow::Owned(options))
+    }
+}
+
+/// The projects of the Applications whose files a destination has.
+fn projects(namespace: &str, destination: &Destination, context: &Context) -> BTreeSet<String> {
+    let names = destination.applications();
+    let all = context.applications.of_namespace(namespace);
+    all.into_iter()
+        .filter(|it| names.contains(&format!("{namespace}/{}", it.facts.name)))
+        .map(|it| it.facts.project.clone())
+        .collect()
+}
+
+/// Reads the data of the Secret `name`.
+async fn read(
+    name: String,
+    mut data: BTreeMap<String, Vec<u8>>,
+    insecure: bool,
+    context: &Context,
+) -> Result<RemoteOptions, Error> {
+    if insecure {
+        // The policy says the same.
+        data.remove(INSECURE_KEY);
+    }
+    let clock = context.clock.reader();
+    // Opening an encrypted key is made slow on purpose.
+    let read = tokio::task::spawn_blocking(move || git_credentials::read(&data, clock));
+    let read = read
+        .await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let options = read.map_err(|error| Error::InvalidSecret {
+        name,
+        problem: SecretProblem::GitCredentials(error),
+    })?;
+    for (host, port) in options.named_hosts() {
+        if !context.allowed_hosts.allows(&host, port) {
+            return Err(Error::HostNotAllowed { host });
+        }
+    }
+    Ok(RemoteOptions {
+        insecure,
+        ..options
+    })
+}
