@@ -111,13 +111,9 @@ fn watch_name(image: &ImageSettings) -> String {
         // No name holds a line break, so nothing else has the same text.
         hash.update(format!("\n{name}\n{}", key.as_deref().unwrap_or_default()));
     }
-    let hash = hash.finalize();
-    let hash: String = hash
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{}-{hash}", path.trim_matches('-'))
+    let [first, second, third, fourth, ..] = <[u8; 32]>::from(hash.finalize());
+    let hash = u32::from_be_bytes([first, second, third, fourth]);
+    format!("{}-{hash:08x}", path.trim_matches('-'))
 }
 
 fn image_spec(image: &ImageSettings, watch: &str) -> ImageSpec {
@@ -262,4 +258,84 @@ fn target(file: &TargetSettings) -> TargetSpec {
         }
     }
     spec
+}
+
+#[cfg(test)]
+mod tests {
+    use image_update_core::argocd::Application;
+    use image_update_core::legacy::{PREFIX, parse};
+
+    use super::*;
+    use crate::api::validate;
+
+    #[track_caller]
+    fn converted(rows: &[(&str, &str)]) -> Converted {
+        let application = Application {
+            namespace: "argocd".to_owned(),
+            name: "shop".to_owned(),
+            ..Application::default()
+        };
+        let named = rows.iter();
+        let annotations = named
+            .map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned()))
+            .collect();
+        let (settings, _) = parse(&application, &annotations).expect("the rows list images");
+        convert("argocd", "shop", &settings).expect("the rows can be converted")
+    }
+
+    #[track_caller]
+    fn check(rows: &[(&str, &str)]) {
+        let Converted { policy, watches } = converted(rows);
+        let problems = validate::image_update_policy(&policy.spec).err();
+        assert!(problems.is_none(), "{problems:?}");
+        for watch in watches {
+            let problems = validate::image_watch(&watch.spec).err();
+            assert!(problems.is_none(), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_converted_is_valid() {
+        let git = ("write-back-method", "git:secret:creds");
+        let list = ("image-list", "web=ghcr.io/org/web:1.x");
+        check(&[list]);
+        check(&[list, git]);
+        check(&[list, git, ("write-back-target", "helmvalues:/v.yaml")]);
+        check(&[
+            list,
+            git,
+            ("write-back-target", "kustomization:overlays/prod"),
+        ]);
+        check(&[list, git, ("git-branch", ":updates/{{.SHA256}}")]);
+        check(&[
+            list,
+            ("update-strategy", "digest"),
+            ("web.platforms", "linux/arm/v7"),
+        ]);
+        check(&[
+            list,
+            ("update-strategy", "latest"),
+            ("web.helm.image-spec", "image"),
+        ]);
+        check(&[
+            list,
+            ("ignore-tags", "*-rc*,regexp:beta"),
+            ("allow-tags", "regexp:^1"),
+        ]);
+    }
+
+    #[test]
+    fn a_watch_is_shared_by_image_and_credentials() {
+        let name = |rows: &[(&str, &str)]| converted(rows).watches[0].metadata.name.clone();
+        let plain = name(&[("image-list", "a=nginx")]);
+        assert_eq!(
+            plain,
+            name(&[("image-list", "b=docker.io/library/nginx:1")])
+        );
+        assert_ne!(
+            plain,
+            name(&[("image-list", "a=nginx"), ("a.pull-secret", "pullsecret:n")])
+        );
+        assert_ne!(plain, name(&[("image-list", "a=quay.io/library/nginx")]));
+    }
 }
