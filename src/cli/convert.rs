@@ -103,7 +103,7 @@ impl Conversion {
             .filter(|_| kind.ends_with("List"))
         {
             for item in items {
-                self.add_object(item.clone(), file, namespace)?;
+                self.add(item.clone(), file, namespace)?;
             }
             return Ok(());
         }
