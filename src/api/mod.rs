@@ -1,4 +1,5 @@
 //! The kinds users write, and their translation into the core's types.
 
+pub mod legacy;
 pub mod v1alpha1;
 pub mod validate;

@@ -2,6 +2,7 @@
 
 mod access;
 mod completion;
+mod convert;
 mod crds;
 mod edit;
 mod explain;
@@ -58,6 +59,8 @@ enum Command {
     Edit(edit::EditArgs),
     /// Renders the template of a commit message or a branch's name with sample data
     Template(template::TemplateArgs),
+    /// Prints the policies and watches that do what annotations of argocd-image-updater said
+    Convert(convert::ConvertArgs),
     /// Prints the CustomResourceDefinitions, for `kubectl apply -f -`
     Crds,
     /// Prints a script that completes commands and flags in a shell
@@ -104,6 +107,7 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args),
         Command::Edit(args) => edit::run(args),
         Command::Template(args) => template::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Crds => crds::run(),
         Command::Completion(args) => completion::run(args),
         Command::Man(args) => man::run(args),

@@ -36,6 +36,8 @@ const LAYERS: [(&str, &[&str]); 13] = [
     (
         "cli",
         &[
+            "api",
+            "argocd",
             "config",
             "controller",
             "generate",

@@ -8,6 +8,7 @@ pub mod argocd;
 pub mod duration;
 pub mod image;
 pub mod latest;
+pub mod legacy;
 pub mod message;
 pub mod plan;
 pub mod policy;

@@ -396,7 +396,7 @@ impl ImageUpdatePolicy {
     }
 }
 
-fn default_interval() -> String {
+pub(in crate::api) fn default_interval() -> String {
     "5m".to_owned()
 }
 

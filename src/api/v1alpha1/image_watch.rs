@@ -120,6 +120,24 @@ pub struct ImageWatchSpec {
     pub suspend: bool,
 }
 
+impl ImageWatchSpec {
+    /// A watch of a repository, with every default.
+    pub fn new(image: &str) -> Self {
+        Self {
+            image: image.to_owned(),
+            interval: default_interval(),
+            timeout: default_timeout(),
+            secret_ref: None,
+            service_account_name: None,
+            cert_secret_ref: None,
+            insecure: false,
+            exclude_tags: default_exclude_tags(),
+            access_from: None,
+            suspend: false,
+        }
+    }
+}
+
 /// Who else may refer to an ImageWatch.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]

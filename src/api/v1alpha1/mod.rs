@@ -16,6 +16,7 @@ mod write_back;
 
 pub use applications::{ApplicationSelector, LabelSelector, SourceReference};
 pub use common::{LocalObjectReference, NamespaceSelector, SecretKeyReference};
+pub(super) use image_update_policy::default_interval as default_policy_interval;
 pub use image_update_policy::{
     AlphabeticalStrategy, DigestPolicy, DigestStrategy, HelmImage, ImageSpec, ImageUpdatePolicy,
     ImageUpdatePolicySpec, KustomizeImage, NewestBuildStrategy, NumericalStrategy, PluginImage,

@@ -1,0 +1,241 @@
+//! What is wrong with an annotation, where, and the way out.
+
+use std::fmt;
+
+use super::keys::PREFIX;
+use crate::image::{ConstrainedReferenceError, Excerpt, PlatformError};
+use crate::policy::{AllowTagsError, PatternError, StrategyError, StrategyNameError};
+use crate::remote::RemoteUrlError;
+use crate::template::BranchTemplateError;
+
+/// A problem of one annotation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnostic {
+    /// The annotation's name without the prefix.
+    key: Excerpt,
+    /// The character of its value where the problem is, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What a problem does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something has no effect here that somebody wrote.
+    Warning,
+    /// The image, or what the annotation is about, is left alone.
+    Error,
+}
+
+/// What is wrong. Never repeats a value that may hold a password.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Problem {
+    /// An entry of the list of images can't be read.
+    #[error("the image is not valid")]
+    Image(#[source] ConstrainedReferenceError),
+    /// An alias with characters that aliases here can't have.
+    #[error("the alias {0} has characters other than letters, digits, . _ / and -")]
+    Alias(Excerpt),
+    /// Two images of one alias.
+    #[error("the alias {0} is another image's already")]
+    RepeatedAlias(Excerpt),
+    /// There is no such strategy.
+    #[error(transparent)]
+    StrategyName(StrategyNameError),
+    /// Strategy and constraint do not go together.
+    #[error(transparent)]
+    Strategy(StrategyError),
+    /// The constraint of an image whose strategy has no use for one.
+    #[error("the constraint has no effect with this strategy")]
+    IgnoredConstraint,
+    /// The digest of an image in the list.
+    #[error("the digest has no effect: which one is written is what the update decides")]
+    IgnoredDigest,
+    /// The rule of tags to allow is not valid.
+    #[error(transparent)]
+    AllowTags(AllowTagsError),
+    /// A pattern of tags to ignore is not valid.
+    #[error("{pattern} is not a pattern of tags")]
+    IgnoreTags {
+        /// The pattern.
+        pattern: Excerpt,
+        /// What is wrong with it.
+        source: PatternError,
+    },
+    /// A platform is not valid.
+    #[error("{platform} is not a platform")]
+    Platform {
+        /// The text.
+        platform: Excerpt,
+        /// What is wrong with it.
+        source: PlatformError,
+    },
+    /// Platforms of an image whose strategy does not look at them.
+    #[error("platforms have an effect with newest-build and digest only")]
+    IgnoredPlatforms,
+    /// Neither true nor false.
+    #[error("{0} is neither true nor false")]
+    Boolean(Excerpt),
+    /// The credentials of a registry in a form that is not known.
+    #[error("the pull secret has none of the known forms")]
+    PullSecret,
+    /// The credentials come from the operator's environment or a program.
+    #[error(
+        "the pull secret is taken from the operator's own surroundings, which no namespace may do"
+    )]
+    ForeignPullSecret,
+    /// A Secret of another namespace.
+    #[error("the Secret is of another namespace than the Application")]
+    OtherNamespace,
+    /// A way of writing that is not known.
+    #[error("{0} is not a way to write back")]
+    Method(Excerpt),
+    /// Argo CD's own credentials would be used.
+    #[error("Argo CD's own credentials of the repository are not read")]
+    ArgocdCredentials,
+    /// A target that can't be written.
+    #[error("a kustomization can't be an override file")]
+    OverrideIsKustomization,
+    /// More `..` than there are folders, or no source to start from.
+    #[error("the path leaves the repository, or the source it starts from is not known")]
+    TargetPath,
+    /// The branch is not valid.
+    #[error(transparent)]
+    Branch(BranchTemplateError),
+    /// The address is not valid.
+    #[error(transparent)]
+    Repository(RemoteUrlError),
+    /// The address is one in the clear.
+    #[error("whoever is on the way to a plain http:// repository can read the credentials")]
+    PlainHttp,
+    /// An annotation that says something about nothing.
+    #[error("the annotation has no effect: it is not known, or no image has its alias")]
+    Unused,
+    /// An annotation that only the other way of writing looks at.
+    #[error("the annotation has no effect unless write-back-method is git")]
+    NeedsGit,
+    /// More than an object may hold.
+    #[error("there are more than {limit} {what}")]
+    TooMany {
+        /// The most.
+        limit: usize,
+        /// Of what.
+        what: &'static str,
+    },
+    /// Longer than an object may hold.
+    #[error("the value is longer than {limit} characters")]
+    TooLong {
+        /// The most.
+        limit: usize,
+    },
+}
+
+impl Problem {
+    /// What it does.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::IgnoredConstraint
+            | Self::IgnoredDigest
+            | Self::IgnoredPlatforms
+            | Self::ArgocdCredentials
+            | Self::NeedsGit
+            | Self::Unused => Severity::Warning,
+            Self::Image(_)
+            | Self::Alias(_)
+            | Self::RepeatedAlias(_)
+            | Self::StrategyName(_)
+            | Self::Strategy(_)
+            | Self::AllowTags(_)
+            | Self::IgnoreTags { .. }
+            | Self::Platform { .. }
+            | Self::Boolean(_)
+            | Self::PullSecret
+            | Self::ForeignPullSecret
+            | Self::OtherNamespace
+            | Self::Method(_)
+            | Self::OverrideIsKustomization
+            | Self::TargetPath
+            | Self::Branch(_)
+            | Self::Repository(_)
+            | Self::PlainHttp
+            | Self::TooMany { .. }
+            | Self::TooLong { .. } => Severity::Error,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Image(_) => "write [alias=]image[:constraint], entries separated by commas",
+            Self::Alias(_) => {
+                "choose another alias, here and in the annotations that begin with it"
+            }
+            Self::RepeatedAlias(_) => "give each image an alias of its own",
+            Self::StrategyName(_) => "write semver, newest-build, alphabetical or digest",
+            Self::Strategy(_) => "change what follows the image's colon in image-list",
+            Self::IgnoredConstraint => "leave it out, or use allow-tags",
+            Self::IgnoredDigest => "leave it out",
+            Self::AllowTags(_) => "write any, or regexp: and a regular expression",
+            Self::IgnoreTags { .. } => "write globs such as *-rc*, separated by commas",
+            Self::Platform { .. } => "write os/architecture or os/architecture/variant",
+            Self::IgnoredPlatforms | Self::Unused => "remove it",
+            Self::Boolean(_) => "write true or false",
+            Self::PullSecret => "write pullsecret:[namespace/]name or secret:[namespace/]name#key",
+            Self::ForeignPullSecret => {
+                "put the credentials into a Secret and write pullsecret:name"
+            }
+            Self::OtherNamespace => "copy the Secret into the Application's namespace",
+            Self::Method(_) => "write argocd, git, git:repocreds or git:secret:name",
+            Self::ArgocdCredentials => {
+                "name a Secret in writeBack.git.credentials, or write git:secret:name"
+            }
+            Self::OverrideIsKustomization => "write kustomization: and the folder",
+            Self::TargetPath => "write the path from the repository's root, with a leading /",
+            Self::Branch(_) => "write base, base:new or :new, where new may be a template",
+            Self::Repository(_) | Self::PlainHttp => {
+                "write an https:// address without credentials"
+            }
+            Self::NeedsGit => "remove it, or set write-back-method to git",
+            Self::TooMany { .. } | Self::TooLong { .. } => "write less",
+        }
+    }
+}
+
+impl Diagnostic {
+    pub(super) fn new(key: &str, column: usize, problem: Problem) -> Self {
+        Self {
+            key: Excerpt::new(key),
+            column,
+            problem,
+        }
+    }
+
+    /// The annotation's name.
+    pub fn annotation(&self) -> String {
+        format!("{PREFIX}{}", self.key.as_str())
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            key,
+            column,
+            problem,
+        } = self;
+        write!(formatter, "{PREFIX}{}:{column}: {problem}", key.as_str())?;
+        // Only the causes that the message does not end with already.
+        let mut said = problem.to_string();
+        let mut cause = std::error::Error::source(problem);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !said.ends_with(&text) {
+                write!(formatter, ": {text}")?;
+            }
+            said = text;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,341 @@
+//! What the predecessor's annotations become: the objects that a person would have written.
+//!
+//! Everything that a default of the predecessor decided is spelled out, so that an object says by
+//! itself what it does. Nothing is refused here: reading the annotations did that.
+
+use std::collections::BTreeMap;
+
+use image_update_core::legacy::{
+    GitCredentials, GitSettings, HelmKeys, ImageSettings, PullSecret, Settings, TargetSettings,
+    WriteBackSettings,
+};
+use image_update_core::policy::{Order, Strategy};
+use kube::core::ObjectMeta;
+use sha2::{Digest as _, Sha256};
+
+use super::v1alpha1::{
+    AlphabeticalStrategy, ApplicationSelector, ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor,
+    CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy, GitWriteBack, HelmImage,
+    HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec, ImageWatch,
+    ImageWatchSpec, KustomizationTarget, KustomizeImage, LocalObjectReference, NewestBuildStrategy,
+    NumericalStrategy, PushSpec, SecretKeyReference, SemverStrategy, SortOrder, StrategySpec,
+    TagRules, TargetSpec, WatchReference, WriteBackSpec,
+};
+
+/// Who the predecessor's commits are of.
+const AUTHOR_NAME: &str = "argocd-image-updater";
+const AUTHOR_EMAIL: &str = "noreply@argoproj.io";
+
+/// The most that a watch's name tells of its repository, in characters.
+const MAX_REPOSITORY_CHARACTERS: usize = 40;
+
+/// The objects that do what the annotations of an Application said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Converted {
+    /// Its policy.
+    pub policy: ImageUpdatePolicy,
+    /// The watches that the policy refers to, by name, each once.
+    pub watches: Vec<ImageWatch>,
+}
+
+/// Converts the settings of the Application `namespace`/`name`. `None` if no image remains, or
+/// where they are written is not known.
+pub fn convert(namespace: &str, name: &str, settings: &Settings) -> Option<Converted> {
+    let write_back = write_back(settings.write_back.as_ref()?);
+    if settings.images.is_empty() {
+        return None;
+    }
+    let mut watches = BTreeMap::new();
+    let mut images = Vec::new();
+    for image in &settings.images {
+        let watch = watch(namespace, image);
+        let watch_name = watch_name(image);
+        images.push(image_spec(image, &watch_name));
+        watches.insert(watch_name, watch);
+    }
+    let spec = ImageUpdatePolicySpec {
+        suspend: false,
+        interval: super::v1alpha1::default_policy_interval(),
+        dry_run: false,
+        images,
+        applications: vec![ApplicationSelector {
+            name: Some(name.to_owned()),
+            ..ApplicationSelector::default()
+        }],
+        write_back,
+    };
+    let policy = ImageUpdatePolicy {
+        metadata: metadata(namespace, name),
+        spec,
+        status: None,
+    };
+    let watches = watches.into_values().collect();
+    Some(Converted { policy, watches })
+}
+
+fn metadata(namespace: &str, name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+        ..ObjectMeta::default()
+    }
+}
+
+fn watch(namespace: &str, image: &ImageSettings) -> ImageWatch {
+    let secret_ref = image.pull_secret.as_ref();
+    let secret_ref = secret_ref.map(|PullSecret { name, key }| SecretKeyReference {
+        name: name.clone(),
+        key: key.clone(),
+    });
+    ImageWatch {
+        metadata: metadata(namespace, &watch_name(image)),
+        spec: ImageWatchSpec {
+            secret_ref,
+            ..ImageWatchSpec::new(image.repository.familiar())
+        },
+        status: None,
+    }
+}
+
+/// `<repository>-<hash of image and credentials>`: the same for all Applications that share them.
+fn watch_name(image: &ImageSettings) -> String {
+    let dashed = |character: char| match character.to_ascii_lowercase() {
+        it @ ('a'..='z' | '0'..='9') => it,
+        _ => '-',
+    };
+    let path: String = image.repository.path().chars().map(dashed).collect();
+    let path: String = path.chars().take(MAX_REPOSITORY_CHARACTERS).collect();
+    let mut hash = Sha256::new();
+    hash.update(image.repository.as_str());
+    if let Some(PullSecret { name, key }) = &image.pull_secret {
+        // No name holds a line break, so nothing else has the same text.
+        hash.update(format!("\n{name}\n{}", key.as_deref().unwrap_or_default()));
+    }
+    let [first, second, third, fourth, ..] = <[u8; 32]>::from(hash.finalize());
+    let hash = u32::from_be_bytes([first, second, third, fourth]);
+    format!("{}-{hash:08x}", path.trim_matches('-'))
+}
+
+fn image_spec(image: &ImageSettings, watch: &str) -> ImageSpec {
+    let ImageSettings {
+        alias,
+        repository: _,
+        strategy: chosen,
+        allow,
+        ignore,
+        force_update,
+        pull_secret: _,
+        platforms,
+        helm,
+        kustomize_name,
+    } = image;
+    let tags = TagRules {
+        allow: allow.as_ref().map(|it| it.as_str().to_owned()),
+        ignore: ignore.iter().map(ToString::to_string).collect(),
+        extract: None,
+    };
+    ImageSpec {
+        alias: alias.clone(),
+        watch_ref: Some(WatchReference {
+            name: watch.to_owned(),
+            namespace: None,
+        }),
+        image: None,
+        strategy: strategy(chosen),
+        tags: (tags != TagRules::default()).then_some(tags),
+        platforms: platforms.iter().map(ToString::to_string).collect(),
+        minimum_age: None,
+        digest_policy: DigestPolicy::Never,
+        allow_downgrade: false,
+        pin: None,
+        skip: Vec::new(),
+        kustomize: kustomize_name.clone().map(|name| KustomizeImage { name }),
+        helm: Some(helm_image(helm)),
+        plugin: None,
+        only_live: !force_update,
+    }
+}
+
+fn helm_image(keys: &HelmKeys) -> HelmImage {
+    match keys.clone() {
+        HelmKeys::NameAndTag { name, tag } => HelmImage {
+            name: Some(name),
+            tag: Some(tag),
+            spec: None,
+        },
+        HelmKeys::Spec(spec) => HelmImage {
+            name: None,
+            tag: None,
+            spec: Some(spec),
+        },
+    }
+}
+
+fn strategy(chosen: &Strategy) -> StrategySpec {
+    let mut spec = StrategySpec::default();
+    match chosen {
+        Strategy::Semver(constraint) => {
+            let constraint = constraint.as_str().to_owned();
+            spec.semver = Some(SemverStrategy { constraint });
+        }
+        Strategy::NewestBuild => spec.newest_build = Some(NewestBuildStrategy {}),
+        Strategy::Alphabetical(order) => {
+            let order = sort_order(*order);
+            spec.alphabetical = Some(AlphabeticalStrategy { order });
+        }
+        Strategy::Numerical(order) => {
+            let order = sort_order(*order);
+            spec.numerical = Some(NumericalStrategy { order });
+        }
+        Strategy::Digest(tag) => {
+            let tag = tag.to_string();
+            spec.digest = Some(DigestStrategy { tag });
+        }
+    }
+    spec
+}
+
+fn sort_order(order: Order) -> SortOrder {
+    match order {
+        Order::Ascending => SortOrder::Ascending,
+        Order::Descending => SortOrder::Descending,
+    }
+}
+
+fn write_back(settings: &WriteBackSettings) -> WriteBackSpec {
+    match settings {
+        WriteBackSettings::Argocd => WriteBackSpec {
+            git: None,
+            argocd: Some(ArgocdWriteBack {}),
+        },
+        WriteBackSettings::Git(settings) => WriteBackSpec {
+            git: Some(git(settings)),
+            argocd: None,
+        },
+    }
+}
+
+fn git(settings: &GitSettings) -> GitWriteBack {
+    let GitSettings {
+        credentials,
+        repository,
+        branch,
+        target: file,
+    } = settings;
+    let credentials = match credentials {
+        GitCredentials::Argocd => None,
+        GitCredentials::Secret(name) => Some(CredentialsSpec {
+            secret_ref: LocalObjectReference { name: name.clone() },
+        }),
+    };
+    let author = CommitAuthor {
+        name: AUTHOR_NAME.to_owned(),
+        email: AUTHOR_EMAIL.to_owned(),
+    };
+    GitWriteBack {
+        repository: repository.as_ref().map(|it| it.as_str().to_owned()),
+        branch: branch.base.as_ref().map(|it| it.as_str().to_owned()),
+        push: branch.push.as_ref().map(|it| PushSpec {
+            branch: it.as_str().to_owned(),
+        }),
+        credentials,
+        insecure: false,
+        targets: vec![target(file)],
+        commit: Some(CommitSpec {
+            author: Some(author),
+            ..CommitSpec::default()
+        }),
+    }
+}
+
+fn target(file: &TargetSettings) -> TargetSpec {
+    let mut spec = TargetSpec::default();
+    match file.clone() {
+        TargetSettings::Overrides(path) => spec.argocd_source = Some(ArgocdSourceTarget { path }),
+        TargetSettings::HelmValues(path) => spec.helm_values = Some(HelmValuesTarget { path }),
+        TargetSettings::Kustomization(path) => {
+            spec.kustomization = Some(KustomizationTarget { path });
+        }
+    }
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use image_update_core::argocd::Application;
+    use image_update_core::legacy::{PREFIX, parse};
+
+    use super::*;
+    use crate::api::validate;
+
+    #[track_caller]
+    fn converted(rows: &[(&str, &str)]) -> Converted {
+        let application = Application {
+            namespace: "argocd".to_owned(),
+            name: "shop".to_owned(),
+            ..Application::default()
+        };
+        let named = rows.iter();
+        let annotations = named
+            .map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned()))
+            .collect();
+        let (settings, _) = parse(&application, &annotations).expect("the rows list images");
+        convert("argocd", "shop", &settings).expect("the rows can be converted")
+    }
+
+    #[track_caller]
+    fn check(rows: &[(&str, &str)]) {
+        let Converted { policy, watches } = converted(rows);
+        let problems = validate::image_update_policy(&policy.spec).err();
+        assert!(problems.is_none(), "{problems:?}");
+        for watch in watches {
+            let problems = validate::image_watch(&watch.spec).err();
+            assert!(problems.is_none(), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_converted_is_valid() {
+        let git = ("write-back-method", "git:secret:creds");
+        let list = ("image-list", "web=ghcr.io/org/web:1.x");
+        check(&[list]);
+        check(&[list, git]);
+        check(&[list, git, ("write-back-target", "helmvalues:/v.yaml")]);
+        check(&[
+            list,
+            git,
+            ("write-back-target", "kustomization:overlays/prod"),
+        ]);
+        check(&[list, git, ("git-branch", ":updates/{{.SHA256}}")]);
+        check(&[
+            list,
+            ("update-strategy", "digest"),
+            ("web.platforms", "linux/arm/v7"),
+        ]);
+        check(&[
+            list,
+            ("update-strategy", "latest"),
+            ("web.helm.image-spec", "image"),
+        ]);
+        check(&[
+            list,
+            ("ignore-tags", "*-rc*,regexp:beta"),
+            ("allow-tags", "regexp:^1"),
+        ]);
+    }
+
+    #[test]
+    fn a_watch_is_shared_by_image_and_credentials() {
+        let name = |rows: &[(&str, &str)]| converted(rows).watches[0].metadata.name.clone();
+        let plain = name(&[("image-list", "a=nginx")]);
+        assert_eq!(
+            plain,
+            name(&[("image-list", "b=docker.io/library/nginx:1")])
+        );
+        assert_ne!(
+            plain,
+            name(&[("image-list", "a=nginx"), ("a.pull-secret", "pullsecret:n")])
+        );
+        assert_ne!(plain, name(&[("image-list", "a=quay.io/library/nginx")]));
+    }
+}

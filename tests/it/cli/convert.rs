@@ -1,0 +1,44 @@
+//! What `convert` prints is what an API server takes.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::run;
+use crate::samples::apply;
+
+const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/cli");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_printed_is_accepted_by_an_api_server() {
+    let mut refused = Vec::new();
+    let mut kinds = Vec::new();
+    for entry in fs::read_dir(CASES).expect("there are cases") {
+        let case = entry.expect("the folder can be read").path();
+        if !name(&case).starts_with("convert-") {
+            continue;
+        }
+        let input = fs::read_to_string(case.join("app.yaml")).expect("a case has an Application");
+        let ran = run(&["convert", "-f", "-"], &input);
+        let documents: Vec<Value> = serde_yaml::from_multiple(ran.text()).expect("YAML is printed");
+        for mut document in documents {
+            let metadata = document["metadata"].as_object_mut();
+            // Samples are applied to a namespace of the test's own choice.
+            metadata.expect("an object has it").remove("namespace");
+            if let Err(error) = apply(&document.to_string()).await {
+                refused.push(format!("{}: {error}", case.display()));
+            }
+            kinds.push(document["kind"].clone());
+        }
+    }
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+    for kind in ["ImageUpdatePolicy", "ImageWatch"] {
+        assert!(kinds.iter().any(|it| it == kind), "no {kind} is printed");
+    }
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
