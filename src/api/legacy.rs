@@ -14,12 +14,12 @@ use kube::core::ObjectMeta;
 use sha2::{Digest as _, Sha256};
 
 use super::v1alpha1::{
-    AlphabeticalStrategy, ApplicationSelector, ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor,
-    CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy, GitWriteBack, HelmImage,
-    HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec, ImageWatch,
-    ImageWatchSpec, KustomizationTarget, KustomizeImage, LocalObjectReference, NewestBuildStrategy,
-    NumericalStrategy, PushSpec, SecretKeyReference, SemverStrategy, SortOrder, StrategySpec,
-    TagRules, TargetSpec, WatchReference, WriteBackSpec,
+    AlphabeticalStrategy, ApplicationSelector, ArgocdCredentialsSpec, ArgocdSourceTarget,
+    ArgocdWriteBack, CommitAuthor, CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy,
+    GitWriteBack, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec,
+    ImageWatch, ImageWatchSpec, KustomizationTarget, KustomizeImage, LocalObjectReference,
+    NewestBuildStrategy, NumericalStrategy, PushSpec, SecretKeyReference, SemverStrategy,
+    SortOrder, StrategySpec, TagRules, TargetSpec, WatchReference, WriteBackSpec,
 };
 
 /// Who the predecessor's commits are of.
@@ -223,10 +223,14 @@ fn git(settings: &GitSettings) -> GitWriteBack {
         target: file,
     } = settings;
     let credentials = match credentials {
-        GitCredentials::Argocd => None,
-        GitCredentials::Secret(name) => Some(CredentialsSpec {
-            secret_ref: LocalObjectReference { name: name.clone() },
-        }),
+        GitCredentials::Argocd => CredentialsSpec {
+            secret_ref: None,
+            argocd: Some(ArgocdCredentialsSpec {}),
+        },
+        GitCredentials::Secret(name) => CredentialsSpec {
+            secret_ref: Some(LocalObjectReference { name: name.clone() }),
+            argocd: None,
+        },
     };
     let author = CommitAuthor {
         name: AUTHOR_NAME.to_owned(),
@@ -238,7 +242,7 @@ fn git(settings: &GitSettings) -> GitWriteBack {
         push: branch.push.as_ref().map(|it| PushSpec {
             branch: it.as_str().to_owned(),
         }),
-        credentials,
+        credentials: Some(credentials),
         insecure: false,
         targets: vec![target(file)],
         commit: Some(CommitSpec {

@@ -30,9 +30,9 @@ pub use status::{
     ImageWatchStatus, LastScan, LastWrite, PolicySummary, SettledValue, WatchSummary, WriteRecord,
 };
 pub use write_back::{
-    ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor, CommitSpec, CredentialsSpec, GitWriteBack,
-    Granularity, HelmValuesTarget, KustomizationTarget, ManifestImages, ManifestsTarget, PushSpec,
-    SigningSpec, TargetSpec, WriteBackSpec,
+    ArgocdCredentialsSpec, ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor, CommitSpec,
+    CredentialsSpec, GitWriteBack, Granularity, HelmValuesTarget, KustomizationTarget,
+    ManifestImages, ManifestsTarget, PushSpec, SigningSpec, TargetSpec, WriteBackSpec,
 };
 
 /// The API group of both kinds.

@@ -91,9 +91,6 @@ pub enum Problem {
     /// A way of writing that is not known.
     #[error("{0} is not a way to write back")]
     Method(Excerpt),
-    /// Argo CD's own credentials would be used.
-    #[error("Argo CD's own credentials of the repository are not read")]
-    ArgocdCredentials,
     /// A target that can't be written.
     #[error("a kustomization can't be an override file")]
     OverrideIsKustomization,
@@ -138,7 +135,6 @@ impl Problem {
             Self::IgnoredConstraint
             | Self::IgnoredDigest
             | Self::IgnoredPlatforms
-            | Self::ArgocdCredentials
             | Self::NeedsGit
             | Self::Unused => Severity::Warning,
             Self::Image(_)
@@ -187,14 +183,11 @@ impl Problem {
             }
             Self::OtherNamespace => "copy the Secret into the Application's namespace",
             Self::Method(_) => "write argocd, git, git:repocreds or git:secret:name",
-            Self::ArgocdCredentials => {
-                "name a Secret in writeBack.git.credentials, or write git:secret:name"
-            }
             Self::OverrideIsKustomization => "write kustomization: and the folder",
             Self::TargetPath => "write the path from the repository's root, with a leading /",
             Self::Branch(_) => "write base, base:new or :new, where new may be a template",
             Self::Repository(_) | Self::PlainHttp => {
-                "write an https:// address without credentials"
+                "write an https:// address without credentials, or one of SSH"
             }
             Self::NeedsGit => "remove it, or set write-back-method to git",
             Self::TooMany { .. } | Self::TooLong { .. } => "write less",

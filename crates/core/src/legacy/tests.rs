@@ -18,6 +18,7 @@ fn application(path: &str) -> Application {
         name: "shop".to_owned(),
         sources: vec![source],
         images: Vec::new(),
+        project: "default".to_owned(),
     }
 }
 

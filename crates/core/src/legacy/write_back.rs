@@ -77,9 +77,6 @@ pub(super) fn parse(
             return Some(WriteBackSettings::Argocd);
         }
     };
-    if let (Some(value), GitCredentials::Argocd) = (method, &credentials) {
-        annotations.report(value, Problem::ArgocdCredentials);
-    }
     // Each is read before any is missed, so that each problem is told at once.
     let target = match target {
         Some(value) => told(value, read_target(value.text, application), annotations),
@@ -137,7 +134,7 @@ fn credentials(text: &str, namespace: &str) -> Result<Option<GitCredentials>, Pr
 fn read_repository(text: &str) -> Result<RemoteUrl, Problem> {
     let url: RemoteUrl = text.parse().map_err(Problem::Repository)?;
     match url.scheme() {
-        Scheme::Https => Ok(url),
+        Scheme::Https | Scheme::Ssh => Ok(url),
         // It has to be said aloud, which no annotation does.
         Scheme::Http => Err(Problem::PlainHttp),
     }
