@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. Data goes to stdout, logs and errors to stderr.
 
 mod access;
+mod cluster;
 mod completion;
 mod convert;
 mod crds;
@@ -59,6 +60,18 @@ enum Command {
     Edit(edit::EditArgs),
     /// Renders the template of a commit message or a branch's name with sample data
     Template(template::TemplateArgs),
+    /// Lists policies, and says of each image that is not up to date why
+    Get(cluster::GetArgs),
+    /// Has the operator leave objects alone, without a change of their specs
+    Suspend(cluster::SuspendArgs),
+    /// Ends what `suspend` did
+    Resume(cluster::SuspendArgs),
+    /// Has objects looked at now
+    Reconcile(cluster::ReconcileArgs),
+    /// Stops images of a policy at a tag, or lets them go
+    Pin(cluster::PinArgs),
+    /// Lets policies write again what a person took back in git
+    Release(cluster::ReleaseArgs),
     /// Prints the policies and watches that do what annotations of argocd-image-updater said
     Convert(convert::ConvertArgs),
     /// Prints the CustomResourceDefinitions, for `kubectl apply -f -`
@@ -108,6 +121,12 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
         Command::Edit(args) => edit::run(args),
         Command::Template(args) => template::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Get(args) => cluster::get(args),
+        Command::Suspend(args) => cluster::suspend(args),
+        Command::Resume(args) => cluster::resume(args),
+        Command::Reconcile(args) => cluster::reconcile(args),
+        Command::Pin(args) => cluster::pin(args),
+        Command::Release(args) => cluster::release(args),
         Command::Crds => crds::run(),
         Command::Completion(args) => completion::run(args),
         Command::Man(args) => man::run(args),

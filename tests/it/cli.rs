@@ -1,5 +1,6 @@
 //! The command line, as the built program: what it prints, where, and how it ends.
 
+mod cluster;
 mod convert;
 mod edit;
 mod errors;

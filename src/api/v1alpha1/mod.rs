@@ -6,6 +6,7 @@
     reason = "each printer column is an attribute of its own with the same keys"
 )]
 
+pub mod annotations;
 mod applications;
 mod common;
 mod image_update_policy;
@@ -38,8 +39,4 @@ pub use write_back::{
 /// The API group of both kinds.
 pub const GROUP: &str = "image-update.dev";
 
-/// Any new value of this annotation asks for a reconciliation now.
-pub const REQUESTED_AT_ANNOTATION: &str = "image-update.dev/requestedAt";
-
-/// Any new value of this annotation on a policy lets it write again what was taken back in git.
-pub const RELEASE_ANNOTATION: &str = "image-update.dev/release";
+pub use annotations::{RELEASE as RELEASE_ANNOTATION, REQUESTED_AT as REQUESTED_AT_ANNOTATION};

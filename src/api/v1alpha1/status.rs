@@ -213,6 +213,21 @@ pub enum ImageState {
     Suspended,
 }
 
+impl ImageState {
+    /// The state as it stands in a status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UpToDate => "UpToDate",
+            Self::Pending => "Pending",
+            Self::Held => "Held",
+            Self::Failed => "Failed",
+            Self::NotLive => "NotLive",
+            Self::NoCandidate => "NoCandidate",
+            Self::Suspended => "Suspended",
+        }
+    }
+}
+
 /// What the printer columns of an ImageUpdatePolicy show.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -5,6 +5,7 @@
 //! way out.
 
 mod image;
+mod pins;
 mod problems;
 mod write_back;
 
@@ -20,6 +21,7 @@ use image_update_core::yaml::KeyPath;
 
 use super::v1alpha1::{ImageUpdatePolicySpec, ImageWatchSpec, default_exclude_tags};
 use image::read_image;
+pub use pins::pin;
 use problems::Collector;
 pub use problems::Problems;
 pub use write_back::{

@@ -8,7 +8,7 @@ use image_update_core::remote::RepoFolder;
 use kube::ResourceExt as _;
 
 use super::destinations::{self, Destination, Selection};
-use crate::api::v1alpha1::{HelmImage, ImageSpec, ImageUpdatePolicy, PluginImage};
+use crate::api::v1alpha1::{HelmImage, ImageSpec, ImageUpdatePolicy, PluginImage, annotations};
 use crate::api::validate;
 use crate::controller::applications::Known;
 use crate::controller::context::GuardedPolicy;
@@ -60,7 +60,8 @@ pub(super) fn check(
         .collect();
     for other in all.iter().filter_map(|other| other.0.as_ref().ok()) {
         // The cheap comparisons come first: this runs over every policy of the cluster.
-        if other.spec.suspend || !is_older(other, policy) {
+        let is_suspended = annotations::is_suspended(&other.metadata, other.spec.suspend);
+        if is_suspended || !is_older(other, policy) {
             continue;
         }
         let same_namespace = other.namespace() == policy.namespace();

@@ -27,7 +27,7 @@ use super::context::{Context, GuardedPolicy};
 use super::error::Error;
 use super::status::{ReportError, names};
 use super::undecodable;
-use crate::api::v1alpha1::{Granularity, ImageUpdatePolicy, REQUESTED_AT_ANNOTATION};
+use crate::api::v1alpha1::{Granularity, ImageUpdatePolicy, REQUESTED_AT_ANNOTATION, annotations};
 use crate::api::validate::{self, GitModel, PolicyModel};
 use crate::git::update::Signature;
 use crate::write_back::job::CommitStyle;
@@ -119,7 +119,7 @@ pub(super) async fn reconcile(
         .policy_statuses
         .latest(&policy.metadata, policy.status.as_ref());
     let settled = Settled::before(policy, previous.as_ref());
-    let outcome = if policy.spec.suspend {
+    let outcome = if annotations::is_suspended(&policy.metadata, policy.spec.suspend) {
         Ok(Outcome::Suspended)
     } else {
         run(policy, settled.clone(), &context, now).await
@@ -152,7 +152,9 @@ async fn run(
     context: &Context,
     now: Timestamp,
 ) -> Result<Outcome, Error> {
-    let model = validate::image_update_policy(&policy.spec).map_err(Error::InvalidSpec)?;
+    let mut model = validate::image_update_policy(&policy.spec).map_err(Error::InvalidSpec)?;
+    let pins = annotations::annotation(&policy.metadata, annotations::PINS);
+    validate::pin(&mut model, pins).map_err(Error::InvalidSpec)?;
     let applications = if model.applications.is_empty() {
         Vec::new()
     } else {

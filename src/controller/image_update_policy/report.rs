@@ -227,7 +227,9 @@ fn verdict(outcome: &Result<Outcome, Error>, images: &[ImageStatus]) -> Verdict 
         return Verdict {
             health: Health::Ready,
             reason: Reason::Suspended,
-            message: "suspended: nothing is written until spec.suspend is false".to_owned(),
+            message: "suspended: nothing is written until it is resumed (spec.suspend, annotation \
+                      image-update.dev/suspend)"
+                .to_owned(),
         };
     }
     if let Some(error) = errors(outcome).next() {

@@ -16,7 +16,7 @@ use super::registries;
 use super::status::{ReportError, names};
 use super::tags::{Scan, WatchedTags};
 use super::undecodable;
-use crate::api::v1alpha1::{ImageWatch, REQUESTED_AT_ANNOTATION};
+use crate::api::v1alpha1::{ImageWatch, REQUESTED_AT_ANNOTATION, annotations};
 use crate::api::validate::{self, WatchModel};
 pub(super) use gather::access;
 use report::{Report, Scanned};
@@ -51,7 +51,7 @@ pub(super) async fn reconcile(
     let previous = context
         .watch_statuses
         .latest(&watch.metadata, watch.status.as_ref());
-    let outcome = if watch.spec.suspend {
+    let outcome = if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
         Ok(Outcome::Suspended)
     } else {
         run(watch, &context, now).await

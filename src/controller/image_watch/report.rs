@@ -109,7 +109,9 @@ fn verdict(outcome: &Result<Outcome, Error>) -> Verdict {
         Ok(Outcome::Suspended) => Verdict {
             health: Health::Ready,
             reason: Reason::Suspended,
-            message: "suspended: not scanned until spec.suspend is false".to_owned(),
+            message: "suspended: not scanned until it is resumed (spec.suspend, annotation \
+                      image-update.dev/suspend)"
+                .to_owned(),
         },
         Ok(Outcome::Scanned(scanned)) => Verdict {
             health: Health::Ready,

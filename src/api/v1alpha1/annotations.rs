@@ -1,0 +1,26 @@
+//! Annotations by which people act on an object without a change of its spec: a tool that keeps
+//! specs in git would take that back.
+
+use kube::core::ObjectMeta;
+
+/// Any new value of this annotation asks for a reconciliation now.
+pub const REQUESTED_AT: &str = "image-update.dev/requestedAt";
+
+/// Any new value of this annotation on a policy lets it write again what was taken back in git.
+pub const RELEASE: &str = "image-update.dev/release";
+
+/// With the value `true` the object is suspended, as by `spec.suspend`.
+pub const SUSPEND: &str = "image-update.dev/suspend";
+
+/// Tags to stop at, as a JSON object by alias: `{"web": "1.2.3"}`. They go before `pin`.
+pub const PINS: &str = "image-update.dev/pins";
+
+/// The value of an annotation.
+pub fn annotation<'a>(metadata: &'a ObjectMeta, name: &str) -> Option<&'a str> {
+    metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+/// Whether an object is suspended, be it by its spec or by annotation.
+pub fn is_suspended(metadata: &ObjectMeta, spec: bool) -> bool {
+    spec || annotation(metadata, SUSPEND) == Some("true")
+}

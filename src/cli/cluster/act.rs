@@ -1,0 +1,234 @@
+//! `suspend`, `resume`, `reconcile`, `pin`, `release`: annotations on objects. A change of the spec
+//! would be taken back by the tool that keeps it in git.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use image_update_core::image::Tag;
+use jiff::Timestamp;
+use kube::api::{Api, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{ClusterFlags, Target, connect, refused};
+use crate::api::v1alpha1::{ImageUpdatePolicy, ImageWatch, annotations};
+use crate::cli::failure::Failure;
+
+/// Flags of `suspend` and `resume`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct SuspendArgs {
+    /// The objects: a policy's name, `policy/NAME` or `watch/NAME`
+    #[arg(value_name = "NAME", required = true)]
+    targets: Vec<Target>,
+
+    #[command(flatten)]
+    cluster: ClusterFlags,
+}
+
+/// Flags of `reconcile`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct ReconcileArgs {
+    /// The objects: a policy's name, `policy/NAME` or `watch/NAME`
+    #[arg(value_name = "NAME", required = true)]
+    targets: Vec<Target>,
+
+    #[command(flatten)]
+    cluster: ClusterFlags,
+}
+
+/// Flags of `release`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct ReleaseArgs {
+    /// The policies
+    #[arg(value_name = "NAME", required = true)]
+    policies: Vec<String>,
+
+    #[command(flatten)]
+    cluster: ClusterFlags,
+}
+
+/// Flags of `pin`.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct PinArgs {
+    /// The policy
+    #[arg(value_name = "NAME")]
+    policy: String,
+
+    /// `ALIAS=TAG` stops that image at the tag, `ALIAS-` lets it go again
+    #[arg(value_name = "ALIAS=TAG|ALIAS-", required = true)]
+    pins: Vec<Pin>,
+
+    #[command(flatten)]
+    cluster: ClusterFlags,
+}
+
+/// An image, and the tag it is to stop at; `None` lets it go.
+#[derive(Clone, Debug)]
+struct Pin {
+    alias: String,
+    tag: Option<Tag>,
+}
+
+/// Why a text is no pin.
+#[derive(Debug, thiserror::Error)]
+enum PinError {
+    #[error("expected ALIAS=TAG or ALIAS-")]
+    Form,
+    #[error("{0}")]
+    Tag(image_update_core::image::TagError),
+    #[error("policy {policy} has no image {alias}; it has {known}")]
+    UnknownAlias {
+        policy: String,
+        alias: String,
+        known: String,
+    },
+    #[error("annotation image-update.dev/pins of policy {0} is not a JSON object of tags by alias")]
+    Annotation(String),
+}
+
+impl std::str::FromStr for Pin {
+    type Err = PinError;
+
+    fn from_str(text: &str) -> Result<Self, PinError> {
+        let (alias, tag) = match text.split_once('=') {
+            Some((alias, tag)) => (alias, Some(tag.parse().map_err(PinError::Tag)?)),
+            None => (text.strip_suffix('-').ok_or(PinError::Form)?, None),
+        };
+        if alias.is_empty() {
+            return Err(PinError::Form);
+        }
+        let alias = alias.to_owned();
+        Ok(Self { alias, tag })
+    }
+}
+
+/// Suspends objects.
+#[tokio::main(flavor = "current_thread")]
+pub(in crate::cli) async fn suspend(args: &SuspendArgs) -> Result<(), Failure> {
+    let annotation = json!({ annotations::SUSPEND: "true" });
+    annotate_all(&args.cluster, &args.targets, &annotation, "suspended").await
+}
+
+/// Ends a suspension by annotation; one by the spec is the spec's.
+#[tokio::main(flavor = "current_thread")]
+pub(in crate::cli) async fn resume(args: &SuspendArgs) -> Result<(), Failure> {
+    let annotation = json!({ annotations::SUSPEND: Value::Null });
+    annotate_all(&args.cluster, &args.targets, &annotation, "resumed").await
+}
+
+/// Has objects looked at now.
+#[tokio::main(flavor = "current_thread")]
+pub(in crate::cli) async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
+    let annotation = json!({ annotations::REQUESTED_AT: now() });
+    annotate_all(&args.cluster, &args.targets, &annotation, "asked for").await
+}
+
+/// Lets policies write again what was taken back in git.
+#[tokio::main(flavor = "current_thread")]
+pub(in crate::cli) async fn release(args: &ReleaseArgs) -> Result<(), Failure> {
+    let annotation = json!({ annotations::RELEASE: now() });
+    let targets: Vec<Target> = args.policies.iter().cloned().map(Target::Policy).collect();
+    annotate_all(&args.cluster, &targets, &annotation, "released").await
+}
+
+/// Pins images of a policy, or lets them go.
+#[tokio::main(flavor = "current_thread")]
+pub(in crate::cli) async fn pin(args: &PinArgs) -> Result<(), Failure> {
+    let (kube, namespace) = connect(&args.cluster).await?;
+    let api: Api<ImageUpdatePolicy> = Api::namespaced(kube.clone(), &namespace);
+    let policy = api.get(&args.policy).await.map_err(refused)?;
+    let now = annotations::annotation(&policy.metadata, annotations::PINS).unwrap_or("{}");
+    let mut pins: BTreeMap<String, String> = serde_json::from_str(now).map_err(|_| {
+        Failure::failed(PinError::Annotation(args.policy.clone()))
+            .hint("mend it, or remove it with kubectl annotate")
+    })?;
+    for Pin { alias, tag } in &args.pins {
+        let known: Vec<&str> = policy
+            .spec
+            .images
+            .iter()
+            .map(|it| it.alias.as_str())
+            .collect();
+        match tag {
+            Some(_) if !known.contains(&alias.as_str()) => {
+                let error = PinError::UnknownAlias {
+                    policy: args.policy.clone(),
+                    alias: alias.clone(),
+                    known: known.join(", "),
+                };
+                return Err(Failure::input(error).hint("name one of these"));
+            }
+            Some(tag) => drop(pins.insert(alias.clone(), tag.to_string())),
+            None => drop(pins.remove(alias)),
+        }
+    }
+    let value = if pins.is_empty() {
+        Value::Null
+    } else {
+        json!(json!(pins).to_string())
+    };
+    let annotation = json!({ annotations::PINS: value });
+    annotate::<ImageUpdatePolicy>(&kube, &namespace, &args.policy, &annotation).await?;
+    let shown = pins.iter().map(|(alias, tag)| format!("{alias}={tag}"));
+    let shown: Vec<String> = shown.collect();
+    let shown = if shown.is_empty() {
+        "nothing".to_owned()
+    } else {
+        shown.join(", ")
+    };
+    println(&format!("policy/{} pins {shown}", args.policy))
+}
+
+async fn annotate_all(
+    flags: &ClusterFlags,
+    targets: &[Target],
+    annotation: &Value,
+    done: &str,
+) -> Result<(), Failure> {
+    let (kube, namespace) = connect(flags).await?;
+    for target in targets {
+        let shown = match target {
+            Target::Policy(name) => {
+                annotate::<ImageUpdatePolicy>(&kube, &namespace, name, annotation).await?;
+                format!("policy/{name}")
+            }
+            Target::Watch(name) => {
+                annotate::<ImageWatch>(&kube, &namespace, name, annotation).await?;
+                format!("watch/{name}")
+            }
+        };
+        println(&format!("{shown} {done}"))?;
+    }
+    Ok(())
+}
+
+async fn annotate<K>(
+    kube: &Client,
+    namespace: &str,
+    name: &str,
+    annotation: &Value,
+) -> Result<(), Failure>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
+    K: std::fmt::Debug,
+{
+    let api: Api<K> = Api::namespaced(kube.clone(), namespace);
+    let patch = Patch::Merge(json!({"metadata": {"annotations": annotation}}));
+    let parameters = PatchParams::default();
+    let patched = api.patch_metadata(name, &parameters, &patch).await;
+    patched.map(drop).map_err(refused)
+}
+
+fn println(line: &str) -> Result<(), Failure> {
+    crate::cli::output::write(format!("{line}\n").as_bytes())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command runs once, at the time it is given"
+)]
+fn now() -> String {
+    Timestamp::now().to_string()
+}
