@@ -58,6 +58,17 @@ pub struct RunConfig {
     )]
     pub argocd_credentials: ArgocdCredentials,
 
+    /// Whether Argo CD is asked to look at git again at once for each Application whose files were
+    /// pushed, by the annotation `argocd.argoproj.io/refresh`; else it does so in its own time.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_REFRESH_APPLICATIONS",
+        value_name = "BOOL",
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub refresh_applications: bool,
+
     /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a push does
     /// not count.
     #[arg(

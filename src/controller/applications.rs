@@ -201,6 +201,7 @@ async fn follow_one(
 
 fn forget(key: &Key, context: &Context) {
     if let Some(old) = context.applications.remove(key) {
+        context.put_backs.forget(&format!("{}/{}", key.0, key.1));
         context.trigger_policies_that_select(&[old]);
     }
 }

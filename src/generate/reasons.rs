@@ -296,6 +296,14 @@ fn guide(reason: Reason) -> Guide {
             RETRIES,
             "It goes on by itself. If it stays, find out who writes the Application all the time.",
         ),
+        Reason::PutBack => (
+            Policy,
+            STALLS,
+            "Write where the parameters come from (`writeBack.git`), or have their owner leave them \
+             alone: `ignoreApplicationDifferences` of an ApplicationSet, `ignoreDifferences` of an \
+             Application. A new tag, a changed spec or a new value of the annotation \
+             `image-update.dev/release` tries again.",
+        ),
         Reason::Conflict => (
             Policy,
             STALLS,

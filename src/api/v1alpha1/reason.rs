@@ -109,6 +109,8 @@ pub enum Reason {
     NotLive,
     /// The Application was not written, because others changed it all the time.
     ApplicationConflict,
+    /// What was written to the Application was put back three times: something owns its parameters.
+    PutBack,
 }
 
 impl Reason {
@@ -164,6 +166,7 @@ impl Reason {
             Self::InvalidSource => "InvalidSource",
             Self::NotLive => "NotLive",
             Self::ApplicationConflict => "ApplicationConflict",
+            Self::PutBack => "PutBack",
         }
     }
 }
