@@ -104,7 +104,7 @@ pub const RIGHTS: [Right; 10] = [
         names: &[],
         verbs: &["get", "list", "watch", "patch"],
         purpose: "Follows Applications that policies select; `get` and `patch` write those of \
-                  `writeBack.argocd`.",
+                  `writeBack.argocd`, and `patch` asks Argo CD to look at what was pushed.",
     },
     Right {
         part: Part::ArgocdRepositories,

@@ -28,7 +28,7 @@
   verbs: ["get"]
 {{- end }}
 {{- define "image-update-operator.rules.applications" -}}
-# Follows Applications that policies select; `get` and `patch` write those of `writeBack.argocd`.
+# Follows Applications that policies select; `get` and `patch` write those of `writeBack.argocd`, and `patch` asks Argo CD to look at what was pushed.
 - apiGroups: ["argoproj.io"]
   resources: ["applications"]
   verbs: ["get", "list", "watch", "patch"]
