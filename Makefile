@@ -70,7 +70,7 @@ test-core: ## the tests of the pure part only (seconds)
 	cargo test --locked -p image-update-core
 
 .PHONY: generate
-generate: ## write the generated files anew: CRDs, RBAC, reference pages
+generate: stack ## write the generated files anew: CRDs, roles, install.yaml, reference pages
 	$(need_rust)
 	UPDATE_GOLDENS=1 cargo test --locked --test it generated
 

@@ -3,6 +3,7 @@
 //! A test compares each with what is committed; `make generate` writes them.
 
 mod cli_reference;
+pub mod rbac;
 mod reasons;
 mod spec_pages;
 
@@ -18,6 +19,29 @@ pub struct GeneratedFile {
     pub path: &'static str,
     /// What stands in it.
     pub content: String,
+}
+
+/// What an installation has of both: the roles, and the copies of the CustomResourceDefinitions for
+/// kustomize and for the chart, which read nothing outside of their folders.
+pub fn manifests() -> Vec<GeneratedFile> {
+    let [policies, watches] = [ImageUpdatePolicy::crd(), ImageWatch::crd()];
+    let mut files = vec![
+        crd(
+            "config/crd/image-update.dev_imageupdatepolicies.yaml",
+            &policies,
+        ),
+        crd("config/crd/image-update.dev_imagewatches.yaml", &watches),
+        crd(
+            "charts/image-update-operator/files/crds/image-update.dev_imageupdatepolicies.yaml",
+            &policies,
+        ),
+        crd(
+            "charts/image-update-operator/files/crds/image-update.dev_imagewatches.yaml",
+            &watches,
+        ),
+    ];
+    files.extend(rbac::files());
+    files
 }
 
 /// The CustomResourceDefinitions of both kinds.

@@ -12,6 +12,13 @@ fn crds_are_what_the_types_say() {
 }
 
 #[test]
+fn roles_and_copies_of_crds_are_what_the_code_says() {
+    for file in generate::manifests() {
+        check(&file);
+    }
+}
+
+#[test]
 fn references_are_what_the_code_says() {
     for file in generate::references() {
         check(&file);
@@ -20,7 +27,7 @@ fn references_are_what_the_code_says() {
 
 /// Compares a generated file with the committed one; `UPDATE_GOLDENS=1` writes it instead.
 #[track_caller]
-fn check(file: &GeneratedFile) {
+pub(crate) fn check(file: &GeneratedFile) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file.path);
     if is_updating() {
         std::fs::write(&path, &file.content).expect("the project's folder can be written");

@@ -6,6 +6,7 @@ mod demo;
 mod differential;
 mod generated;
 mod git;
+mod install;
 mod readme;
 mod registry;
 mod samples;

@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) git: GitServer,
     operator: Option<Child>,
     flags: Vec<String>,
+    kubeconfig: PathBuf,
     /// What operators that are gone had written to their logs.
     old_logs: String,
 }
@@ -51,7 +52,11 @@ pub(crate) struct World {
 impl World {
     /// Starts the servers and creates the Secret `git` with the git server's credential.
     pub(crate) async fn start() -> Self {
-        let server = api_server().await;
+        Self::on(api_server().await).await
+    }
+
+    /// As [`World::start`], with an API server that has the CRDs.
+    pub(crate) async fn on(server: &'static ApiServer) -> Self {
         let kube = server
             .client()
             .await
@@ -74,6 +79,7 @@ impl World {
             git,
             operator: None,
             flags,
+            kubeconfig: server.kubeconfig().to_owned(),
             old_logs: String::new(),
         };
         let ca = world
@@ -111,6 +117,12 @@ impl World {
         self.flags.push(flag.to_owned());
     }
 
+    /// Starts operators from now on as who has `kubeconfig`, and with these flags only.
+    pub(crate) fn operate_as(&mut self, kubeconfig: PathBuf, flags: Vec<String>) {
+        self.kubeconfig = kubeconfig;
+        self.flags = flags;
+    }
+
     /// Starts an operator; what it does is seen in the world, so nothing is waited for.
     pub(crate) fn start_operator(&mut self) {
         self.operator = Some(self.launch_operator());
@@ -118,7 +130,7 @@ impl World {
 
     /// Starts an operator that the caller owns, beside the world's own.
     pub(crate) fn launch_operator(&self) -> Child {
-        let kubeconfig = self.server.kubeconfig().display().to_string();
+        let kubeconfig = self.kubeconfig.display().to_string();
         Launch::new(
             "operator",
             PathBuf::from(env!("CARGO_BIN_EXE_image-update-operator")),

@@ -128,4 +128,6 @@ else
     build kube-apiserver k8s.io/kubernetes
 fi
 build registry github.com/distribution/distribution/v3
+build helm helm.sh/helm/v4
+build kustomize sigs.k8s.io/kustomize/kustomize/v5
 copy_crds argocd-crds github.com/argoproj/argo-cd/v3

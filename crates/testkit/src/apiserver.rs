@@ -16,6 +16,7 @@ use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Client, Config};
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::process::{self, Child, Launch};
@@ -24,6 +25,7 @@ use crate::tls;
 
 use self::keys::Keys;
 
+pub mod audit;
 mod crds;
 mod keys;
 
@@ -106,6 +108,7 @@ pub struct ApiServer {
     etcd: Child,
     launch: ApiServerLaunch,
     kubeconfig: PathBuf,
+    audit_log: PathBuf,
 }
 
 impl ApiServer {
@@ -149,6 +152,7 @@ impl ApiServer {
             etcd,
             launch,
             kubeconfig: keys.kubeconfig(),
+            audit_log: keys.audit_log(),
         })
     }
 
@@ -173,6 +177,25 @@ impl ApiServer {
     /// A kubeconfig file with every right, for programs.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// The text of a kubeconfig for who has `token`, such as that of a service account.
+    pub fn kubeconfig_with_token(&self, token: &str) -> Result<String, Error> {
+        let unreadable = |source| Error::File {
+            path: self.kubeconfig.clone(),
+            source,
+        };
+        let text = std::fs::read_to_string(&self.kubeconfig).map_err(unreadable)?;
+        let mut kubeconfig: Value = serde_json::from_str(&text)
+            .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+        kubeconfig["users"][0]["user"] = json!({ "token": token });
+        Ok(kubeconfig.to_string())
+    }
+
+    /// What `user` asked the API server for until now, and what it was answered. Only service
+    /// accounts with a token of their own are recorded.
+    pub fn audited(&self, user: &str) -> Result<Vec<audit::Request>, Error> {
+        audit::read(&self.audit_log, user)
     }
 
     /// The process ids of the API server and of etcd.

@@ -90,6 +90,16 @@ impl Assets {
         self.built("registry", "registry")
     }
 
+    /// Helm.
+    pub fn helm(&self) -> Result<PathBuf, Error> {
+        self.built("helm", "helm")
+    }
+
+    /// Kustomize.
+    pub fn kustomize(&self) -> Result<PathBuf, Error> {
+        self.built("kustomize", "kustomize")
+    }
+
     /// The folder with Argo CD's three CRDs, one YAML file each.
     pub fn argocd_crds(&self) -> Result<PathBuf, Error> {
         self.built("argocd-crds", "complete")

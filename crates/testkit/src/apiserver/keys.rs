@@ -10,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use kube::config::Kubeconfig;
 use serde_json::json;
 
-use super::Error;
+use super::{Error, audit};
 use crate::tls::{Authority, Certified};
 
 /// The certificates and keys of one cluster, in files where the API server reads files.
@@ -36,6 +36,7 @@ impl Keys {
         write(&folder.join("server.key"), &server.key)?;
         write(&folder.join("accounts.crt"), &accounts.certificate)?;
         write(&folder.join("accounts.key"), &accounts.key)?;
+        write(&folder.join("audit.yaml"), &audit::policy())?;
         Ok(Self {
             folder: folder.to_owned(),
             authority,
@@ -62,6 +63,8 @@ impl Keys {
             // It would wait for the controller manager to make each namespace's account.
             "--disable-admission-plugins=ServiceAccount".into(),
             "--service-cluster-ip-range=10.0.0.0/24".into(),
+            format!("--audit-policy-file={}", file("audit.yaml")),
+            format!("--audit-log-path={}", self.audit_log().display()),
             // The server would advertise its own address, and refuses to advertise loopback.
             "--endpoint-reconciler-type=none".into(),
         ]
@@ -69,6 +72,11 @@ impl Keys {
 
     pub(super) fn kubeconfig(&self) -> PathBuf {
         self.folder.join("kubeconfig")
+    }
+
+    /// What service accounts asked; the API server makes it when the first one does.
+    pub(super) fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
     }
 
     /// Writes the kubeconfig for `port`, and reads it as any client would.

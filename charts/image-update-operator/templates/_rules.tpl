@@ -1,0 +1,50 @@
+{{- /* Generated from src/generate/rbac.rs; `make generate` writes it anew. */ -}}
+{{- define "image-update-operator.rules.watched" -}}
+# Follows the objects that it works for.
+- apiGroups: ["image-update.dev"]
+  resources: ["imagewatches", "imageupdatepolicies"]
+  verbs: ["list", "watch"]
+# Says in their statuses what it did, or why it did not.
+- apiGroups: ["image-update.dev"]
+  resources: ["imagewatches/status", "imageupdatepolicies/status"]
+  verbs: ["patch"]
+# Tells of updates and failures; `patch` counts one that comes again.
+- apiGroups: ["events.k8s.io"]
+  resources: ["events"]
+  verbs: ["create", "patch"]
+# Finds the pull secrets of `serviceAccountName`.
+- apiGroups: [""]
+  resources: ["serviceaccounts"]
+  verbs: ["get"]
+# Reads the labels that `accessFrom` of a watch selects namespaces by.
+- apiGroups: [""]
+  resources: ["namespaces"]
+  verbs: ["get"]
+{{- end }}
+{{- define "image-update-operator.rules.secrets" -}}
+# Reads the Secrets that objects and the file about registries name.
+- apiGroups: [""]
+  resources: ["secrets"]
+  verbs: ["get"]
+{{- end }}
+{{- define "image-update-operator.rules.applications" -}}
+# Follows Applications that policies select; `get` and `patch` write those of `writeBack.argocd`, and `patch` asks Argo CD to look at what was pushed.
+- apiGroups: ["argoproj.io"]
+  resources: ["applications"]
+  verbs: ["get", "list", "watch", "patch"]
+{{- end }}
+{{- define "image-update-operator.rules.argocdRepositories" -}}
+# Reads the repository Secrets, which have a label and any name.
+- apiGroups: [""]
+  resources: ["secrets"]
+  verbs: ["list"]
+# Verifies git servers as Argo CD does.
+- apiGroups: [""]
+  resources: ["configmaps"]
+  resourceNames: ["argocd-ssh-known-hosts-cm", "argocd-tls-certs-cm"]
+  verbs: ["get"]
+# Sees whether the project of an Application permits its repository.
+- apiGroups: ["argoproj.io"]
+  resources: ["appprojects"]
+  verbs: ["list"]
+{{- end }}

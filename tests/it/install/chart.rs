@@ -1,0 +1,183 @@
+//! What the chart renders, and what it refuses.
+
+use image_update_core::registries_conf::RegistriesConf;
+use serde_json::{Value, json};
+
+use super::render::{
+    NAMESPACE, arguments, bare, chart, command, everything, helm, namespaced, project, refusal,
+    rendered, the,
+};
+
+#[test]
+fn helm_finds_nothing_to_complain_about() {
+    let chart = chart().display().to_string();
+    for values in [json!({}), everything(), namespaced(), bare()] {
+        let output = helm(&["lint", "--strict", &chart], &values);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{values}: {said}");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_program() {
+    let text = std::fs::read_to_string(chart().join("Chart.yaml")).expect("it can be read");
+    let chart: Value = serde_yaml::from_str(&text).expect("it is YAML");
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+    let image = container(&rendered(&json!({}), NAMESPACE))["image"].clone();
+    let image = image.as_str().expect("an image is text");
+    assert!(
+        image.ends_with(concat!(":", env!("CARGO_PKG_VERSION"))),
+        "{image}"
+    );
+}
+
+#[test]
+fn the_image_is_built_by_the_pinned_compiler_and_has_no_root() {
+    let read = |name| std::fs::read_to_string(project(name)).expect("it can be read");
+    let (toolchain, dockerfile) = (read("rust-toolchain.toml"), read("Dockerfile"));
+    let channel = toolchain
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"'));
+    let channel = channel.expect("the toolchain is pinned");
+    let from = format!("FROM docker.io/library/rust:{channel}-slim");
+    assert!(dockerfile.contains(&from), "{from}");
+    // By number: a cluster can't tell whether a name is root.
+    assert!(dockerfile.contains("\nUSER 65532:65532\n"));
+}
+
+#[test]
+fn the_operator_takes_the_arguments() {
+    for values in [json!({}), everything(), namespaced(), bare()] {
+        let mut operator = command(env!("CARGO_BIN_EXE_image-update-operator").as_ref());
+        operator.args(arguments(&rendered(&values, NAMESPACE)));
+        operator.env("KUBECONFIG", "/nonexistent");
+        let output = operator.output().expect("the operator runs");
+        // 2 would mean that the arguments are wrong; there is no cluster, so it can't be 0.
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{values}: {said}");
+    }
+}
+
+#[test]
+fn the_operator_reads_the_file_about_registries() {
+    let objects = rendered(&everything(), NAMESPACE);
+    let file = the(&objects, "ConfigMap")["data"]["registries.conf"].as_str();
+    let file = RegistriesConf::parse(file.expect("there is a file").as_bytes());
+    let names: Vec<String> = file
+        .expect("the file has no problems")
+        .registries
+        .into_iter()
+        .map(|registry| registry.name)
+        .collect();
+    assert_eq!(names, ["Docker Hub", "ours"]);
+}
+
+#[test]
+fn the_pod_lives_longer_than_a_write_may_take() {
+    let objects = rendered(&json!({"config": {"shutdownTimeout": 100}}), NAMESPACE);
+    let pod = &the(&objects, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["terminationGracePeriodSeconds"], 105);
+}
+
+#[test]
+fn an_operator_of_some_namespaces_has_no_right_in_others() {
+    let objects = rendered(&namespaced(), NAMESPACE);
+    let roles: Vec<(&str, &str)> = objects
+        .iter()
+        .filter(|object| object["apiVersion"] == "rbac.authorization.k8s.io/v1")
+        .map(|object| {
+            let text = |value: &'static str| object.pointer(value).and_then(Value::as_str);
+            (
+                text("/kind").unwrap_or_default(),
+                text("/metadata/namespace").unwrap_or_default(),
+            )
+        })
+        .collect();
+    let mut expected = vec![
+        ("Role", "team-a"),
+        ("Role", "team-b"),
+        ("Role", NAMESPACE),
+        ("RoleBinding", "team-a"),
+        ("RoleBinding", "team-b"),
+        ("RoleBinding", NAMESPACE),
+    ];
+    let mut found = roles;
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(secrets_of(&objects, "team-a"), json!(["git", "pull"]));
+    assert_eq!(secrets_of(&objects, NAMESPACE), json!(["a", "b"]));
+}
+
+/// The Secrets that the role of a namespace names.
+#[track_caller]
+fn secrets_of(objects: &[Value], namespace: &str) -> Value {
+    let role = objects
+        .iter()
+        .find(|it| it["kind"] == "Role" && it["metadata"]["namespace"] == namespace);
+    let rules = role.expect("there is a role")["rules"].as_array();
+    let mut rules = rules.expect("a role has rules").iter();
+    let secrets = rules.find(|rule| rule["resources"] == json!(["secrets"]));
+    secrets.expect("Secrets may be read")["resourceNames"].clone()
+}
+
+#[test]
+fn nothing_is_made_that_is_switched_off() {
+    let objects = rendered(&bare(), NAMESPACE);
+    let kinds: Vec<&Value> = objects.iter().map(|object| &object["kind"]).collect();
+    assert_eq!(kinds, ["Deployment"]);
+    let pod = &the(&objects, "Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], "mine");
+    assert_eq!(pod["volumes"], Value::Null);
+    assert_eq!(container(&objects)["volumeMounts"], Value::Null);
+}
+
+#[test]
+fn definitions_stay_unless_they_need_not() {
+    for (keep, expected) in [(true, json!("keep")), (false, Value::Null)] {
+        let objects = rendered(&json!({"crds": {"keep": keep}}), NAMESPACE);
+        let definitions: Vec<&Value> = objects
+            .iter()
+            .filter(|object| object["kind"] == "CustomResourceDefinition")
+            .collect();
+        assert_eq!(definitions.len(), 2);
+        for definition in definitions {
+            let policy = &definition["metadata"]["annotations"]["helm.sh/resource-policy"];
+            assert_eq!(*policy, expected);
+        }
+    }
+}
+
+#[track_caller]
+fn refuses(values: &Value, words: &str) {
+    let said = refusal(values);
+    assert!(said.contains(words), "{values}: {said}");
+}
+
+#[test]
+fn values_that_mean_nothing_are_refused() {
+    refuses(&json!({"watchNamespace": "a"}), "watchNamespace");
+    refuses(&json!({"config": {"concurrency": 0}}), "concurrency");
+    refuses(
+        &json!({"config": {"shutdownTimeout": 601}}),
+        "shutdownTimeout",
+    );
+    refuses(&json!({"image": {"digest": "sha256:0"}}), "digest");
+    refuses(
+        &json!({"config": {"registries": [{"name": "a", "api_url": "a.example"}]}}),
+        "api_url",
+    );
+    refuses(
+        &json!({"config": {"allowExtCredentials": true}}),
+        "config.allowExtCredentials needs config.registries",
+    );
+    refuses(
+        &json!({"serviceAccount": {"create": false}}),
+        "serviceAccount.name is needed",
+    );
+}
+
+fn container(objects: &[Value]) -> &Value {
+    &the(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+}

@@ -1,0 +1,341 @@
+//! The operator works with the rights of an installation, and uses each of them.
+//!
+//! It runs with the token of the chart's ServiceAccount and the arguments of the chart's Deployment;
+//! the API server's audit log says what it asked for.
+
+use std::collections::BTreeSet;
+
+use image_update_operator::generate::rbac::RIGHTS;
+use image_update_testkit::apiserver::ApiServer;
+use image_update_testkit::registry::Registry;
+use image_update_testkit::stack::Assets;
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::render::{arguments, rendered, the};
+use super::server_side::apply;
+use crate::world::{GIT_PASSWORD, GIT_USER, World, api_server, kustomization};
+
+const FILE: &str = "overlays/prod/kustomization.yaml";
+
+/// What is written with Argo CD's credential.
+const ARGOCD_FILE: &str = "overlays/argocd/kustomization.yaml";
+
+/// A world in which the chart is installed, and its operator about to run.
+struct Installed {
+    world: World,
+    registry: Registry,
+    /// The name of the operator's ServiceAccount, as the API server has it.
+    user: String,
+    /// The kubeconfig and the volumes.
+    _folder: TempDir,
+}
+
+/// A registry and a repository `env` at an older tag, with the chart's objects applied.
+async fn install(server: &'static ApiServer, values: impl Fn(&str) -> Value) -> Installed {
+    let mut world = World::on(server).await;
+    let registry = Registry::start().await.expect("the registry starts");
+    let pushed = registry.push("team/app", "1.0.0").await;
+    pushed.expect("the image is pushed");
+    let image = format!("{}/team/app", registry.host());
+    let file = kustomization(&image, "0.9.0");
+    let files = [FILE, ARGOCD_FILE].map(|path| (path, file.as_bytes()));
+    let made = world.git.create_repository("env", &files);
+    made.expect("the repository is made");
+
+    let objects = rendered(&values(&world.namespace), &world.namespace);
+    for object in &objects {
+        let applied = apply(server, object, false).await;
+        applied.expect("the API server takes the object");
+    }
+    let account = &the(&objects, "ServiceAccount")["metadata"]["name"];
+    let account = account.as_str().expect("it has a name");
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let kubeconfig = folder.path().join("kubeconfig");
+    let token = token(&world, account).await;
+    let text = server.kubeconfig_with_token(&token);
+    std::fs::write(&kubeconfig, text.expect("there is one")).expect("a file can be written");
+    // The cache's volume is a folder of ours.
+    let volume = folder.path().join("cache").display().to_string();
+    let flags = arguments(&objects)
+        .into_iter()
+        .filter(|argument| argument != "run" && !argument.starts_with("--log-"))
+        .map(|argument| argument.replace("/var/cache/image-update-operator", &volume))
+        .collect();
+    world.operate_as(kubeconfig, flags);
+    let user = format!("system:serviceaccount:{}:{account}", world.namespace);
+    Installed {
+        world,
+        registry,
+        user,
+        _folder: folder,
+    }
+}
+
+/// A token as the kubelet gets one for the pod.
+async fn token(world: &World, account: &str) -> String {
+    let request: TokenRequest =
+        serde_json::from_value(json!({"spec": {"audiences": []}})).expect("a request");
+    let answer = world
+        .api::<ServiceAccount>()
+        .create_token_request(account, &PostParams::default(), &request)
+        .await;
+    let status = answer.expect("there is a token").status;
+    status.expect("there is a token").token
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_of_some_namespaces_does_the_main_job_and_asks_for_nothing_else() {
+    let server = api_server().await;
+    let installed = install(server, |namespace| {
+        json!({
+            "watchNamespaces": [namespace],
+            "crds": {"install": false},
+            "rbac": {"aggregate": false},
+        })
+    })
+    .await;
+    let (mut world, registry) = (installed.world, installed.registry);
+    let image = format!("{}/team/app", registry.host());
+    world.watch("app", json!({"image": image})).await;
+    world.policy("app", follows("app"), json!({})).await;
+    world.start_operator();
+    world.kustomization_says("newTag: 1.0.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    let requests = server.audited(&installed.user).expect("there is a log");
+    assert!(!requests.is_empty(), "the operator is who we think it is");
+    for request in requests {
+        assert_eq!(request.namespace, world.namespace, "{request:?}");
+        assert_ne!(request.status, 403, "{request:?}");
+    }
+}
+
+/// A server whose cluster-wide roles are ours, and whose other objects nobody minds.
+async fn own_server() -> &'static ApiServer {
+    let server = ApiServer::start()
+        .await
+        .expect("etcd and kube-apiserver start");
+    // They end with the process.
+    let server: &'static ApiServer = Box::leak(Box::new(server));
+    let argocd = Assets::locate().and_then(|assets| assets.argocd_crds());
+    let own = super::render::project("crds");
+    for crds in [own, argocd.expect("the stack is built")] {
+        let installed = server.install_crds(&crds).await;
+        installed.expect("the CRDs can be installed");
+    }
+    server
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_of_all_namespaces_uses_every_right_that_it_has_and_misses_none() {
+    let server = own_server().await;
+    let Installed {
+        mut world,
+        registry,
+        user,
+        _folder,
+    } = install(
+        server,
+        |namespace| json!({"argocd": {"namespace": namespace, "repositoryCredentials": "own"}}),
+    )
+    .await;
+    let image = format!("{}/team/app", registry.host());
+    lend_the_watch(&world, &image).await;
+    with_argocd(&world).await;
+    world.policy("app", follows("app"), json!({})).await;
+    world.start_operator();
+    world.kustomization_says("newTag: 1.0.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    application_says(&world, "1.0.0").await;
+
+    // A second event of one kind counts the first.
+    let pushed = registry.push("team/app", "1.1.0").await;
+    pushed.expect("the image is pushed");
+    world.kustomization_says("newTag: 1.1.0").await;
+    application_says(&world, "1.1.0").await;
+
+    let written = kustomization(&image, "1.1.0");
+    world.file_becomes(ARGOCD_FILE, &written).await;
+    world
+        .until(&"the rights in use", async || {
+            let (unused, missing) = compare(server, &user);
+            assert!(missing.is_empty(), "not in the table: {missing:?}");
+            if unused.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("granted and not used: {unused:?}"))
+            }
+        })
+        .await;
+}
+
+/// The world's watch, with a ServiceAccount, and a policy of another namespace that it is lent to.
+async fn lend_the_watch(world: &World, image: &str) {
+    let server = world.server;
+    let account = json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "puller", "namespace": world.namespace},
+    });
+    let applied = apply(server, &account, false).await;
+    applied.expect("the API server takes the account");
+    let access = json!({"namespaceSelectors": [{"matchLabels": {"team": "a"}}]});
+    let spec = json!({"image": image, "serviceAccountName": "puller", "accessFrom": access});
+    world.watch("app", spec).await;
+
+    let other = server.namespace("other").await;
+    let other = other.expect("a namespace can be made");
+    let label = json!({"metadata": {"labels": {"team": "a"}}});
+    let labelled = Api::<Namespace>::all(world.kube.clone())
+        .patch(&other, &PatchParams::default(), &Patch::Merge(&label))
+        .await;
+    labelled.expect("a namespace can be labelled");
+    let policy = json!({
+        "apiVersion": "image-update.dev/v1alpha1",
+        "kind": "ImageUpdatePolicy",
+        "metadata": {"name": "lent", "namespace": other},
+        "spec": {
+            "images": [{
+                "alias": "web",
+                "watchRef": {"name": "app", "namespace": world.namespace},
+                "strategy": {"semver": {}},
+            }],
+            "writeBack": {"git": {
+                "repository": world.git.url("env"),
+                "branch": "main",
+                "credentials": {"secretRef": {"name": "git"}},
+                "targets": [{"kustomization": {"path": "overlays/other"}}],
+            }},
+        },
+    });
+    let applied = apply(server, &policy, false).await;
+    applied.expect("the API server takes the policy");
+}
+
+/// An Application whose parameters a policy writes, and Argo CD's credential for another policy.
+async fn with_argocd(world: &World) {
+    let namespace = &world.namespace;
+    let url = world.git.url("env");
+    let ca = world.git.ca_pem().expect("the git server has TLS");
+    let server = url.trim_end_matches("/env.git").trim_end_matches("/env");
+    let objects = [
+        json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": "shop", "namespace": namespace},
+            "spec": {
+                "project": "default",
+                "destination": {"server": "x", "namespace": "y"},
+                "source": {
+                    "repoURL": "https://charts.example", "chart": "shop", "targetRevision": "1.2.3",
+                    "helm": {"parameters": [{"name": "image.tag", "value": "0.9.0"}]},
+                },
+            },
+            "status": {"sourceType": "Helm"},
+        }),
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": "server",
+                "namespace": namespace,
+                "labels": {"argocd.argoproj.io/secret-type": "repo-creds"},
+            },
+            "stringData": {"url": server, "username": GIT_USER, "password": GIT_PASSWORD},
+        }),
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "argocd-tls-certs-cm", "namespace": namespace},
+            "data": {"127.0.0.1": ca},
+        }),
+    ];
+    for object in &objects {
+        let applied = apply(world.server, object, false).await;
+        applied.expect("the API server takes the object");
+    }
+    let mut images = follows("app");
+    images[0]["helm"] = json!({"tag": "image.tag"});
+    let spec = json!({
+        "interval": "30s",
+        "images": images,
+        "applications": [{"name": "shop"}],
+        "writeBack": {"argocd": {}},
+    });
+    world.apply("ImageUpdatePolicy", "shop", spec).await;
+    let spec = json!({
+        "interval": "30s",
+        "images": follows("app"),
+        "writeBack": {"git": {
+            "repository": url,
+            "branch": "main",
+            "credentials": {"argocd": {}},
+            "targets": [{"kustomization": {"path": "overlays/argocd"}}],
+        }},
+    });
+    world.apply("ImageUpdatePolicy", "argocd", spec).await;
+}
+
+async fn application_says(world: &World, tag: &str) {
+    let resource = kube::discovery::ApiResource {
+        group: "argoproj.io".to_owned(),
+        version: "v1alpha1".to_owned(),
+        api_version: "argoproj.io/v1alpha1".to_owned(),
+        kind: "Application".to_owned(),
+        plural: "applications".to_owned(),
+    };
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(world.kube.clone(), &world.namespace, &resource);
+    world
+        .until(&"the Application", async || {
+            let found = api.get("shop").await.map_err(|error| error.to_string())?;
+            let found = &found.data["spec"]["source"]["helm"]["parameters"][0]["value"];
+            if *found == tag {
+                Ok(())
+            } else {
+                Err(found.to_string())
+            }
+        })
+        .await;
+}
+
+/// One image that follows a watch by semver.
+fn follows(watch: &str) -> Value {
+    json!([{
+        "alias": "web",
+        "watchRef": {"name": watch},
+        "strategy": {"semver": {"constraint": "*"}},
+    }])
+}
+
+/// A right, as RBAC has it: group, resource, verb.
+type Right = (String, String, String);
+
+/// What the table grants and was not used, and what was used, or refused, beyond it.
+fn compare(server: &ApiServer, user: &str) -> (BTreeSet<Right>, BTreeSet<Right>) {
+    let granted: BTreeSet<Right> = RIGHTS
+        .iter()
+        .flat_map(|right| {
+            right.resources.iter().flat_map(move |resource| {
+                let text = ToString::to_string;
+                let verbs = right.verbs.iter();
+                verbs.map(move |verb| (text(right.group), text(resource), text(verb)))
+            })
+        })
+        .collect();
+    let mut exercised = BTreeSet::new();
+    let mut missing = BTreeSet::new();
+    for request in server.audited(user).expect("there is a log") {
+        let is_allowed = request.status != 403;
+        let right = (request.group, request.resource, request.verb);
+        if is_allowed && granted.contains(&right) {
+            exercised.insert(right);
+        } else {
+            missing.insert(right);
+        }
+    }
+    (granted.difference(&exercised).cloned().collect(), missing)
+}

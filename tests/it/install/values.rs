@@ -1,0 +1,190 @@
+//! `values.yaml`: every value does something, the schema knows each and no other, and the chart's
+//! README says what they are.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use image_update_operator::generate::GeneratedFile;
+use serde_json::{Map, Value, json};
+
+use super::render::{NAMESPACE, chart, everything, rendered};
+use crate::generated::check;
+
+/// What the README's table follows.
+const TABLE: &str = "| Value | Default | Meaning |\n|---|---|---|\n";
+
+/// A value and the comment above it.
+#[derive(Debug)]
+struct Documented {
+    path: String,
+    text: String,
+}
+
+fn source() -> String {
+    std::fs::read_to_string(chart().join("values.yaml")).expect("it can be read")
+}
+
+fn defaults() -> Value {
+    serde_yaml::from_str(&source()).expect("it is YAML")
+}
+
+/// The values that have a comment, in the file's order.
+fn documented(source: &str) -> Vec<Documented> {
+    let mut found = Vec::new();
+    let mut keys: Vec<&str> = Vec::new();
+    let mut comment: Vec<&str> = Vec::new();
+    for line in source.lines() {
+        let content = line.trim_start();
+        if let Some(text) = content.strip_prefix('#') {
+            comment.push(text.trim());
+            continue;
+        }
+        if let Some((key, _)) = content.split_once(':') {
+            keys.truncate((line.len() - content.len()) / 2);
+            keys.push(key);
+            if !comment.is_empty() {
+                let (path, text) = (keys.join("."), comment.join(" "));
+                found.push(Documented { path, text });
+            }
+        }
+        comment.clear();
+    }
+    found
+}
+
+/// Those of them that have a value of their own and not only such below them.
+fn leaves(all: &[Documented]) -> Vec<&Documented> {
+    let has_parts = |path: &str| {
+        let start = format!("{path}.");
+        all.iter().any(|other| other.path.starts_with(&start))
+    };
+    all.iter().filter(|it| !has_parts(&it.path)).collect()
+}
+
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
+}
+
+#[test]
+fn generated_readme_has_a_row_for_every_value() {
+    let (all, defaults) = (documented(&source()), defaults());
+    let leaves: Vec<&str> = leaves(&all).iter().map(|it| it.path.as_str()).collect();
+    let path = "charts/image-update-operator/README.md";
+    let readme = std::fs::read_to_string(super::render::project(path)).expect("it can be read");
+    let (text, _) = readme.split_once(TABLE).expect("the README has the table");
+    let mut content = format!("{text}{TABLE}");
+    for Documented { path, text } in &all {
+        let default = match defaults.pointer(&pointer(path)) {
+            Some(value) if leaves.contains(&path.as_str()) => format!("`{value}`"),
+            _ => String::new(),
+        };
+        let text = text.replace('|', "\\|");
+        // Writing to a String does not fail.
+        writeln!(content, "| `{path}` | {default} | {text} |").ok();
+    }
+    check(&GeneratedFile { path, content });
+}
+
+#[test]
+fn the_schema_knows_every_value_and_no_other() {
+    let text = std::fs::read_to_string(chart().join("values.schema.json"));
+    let schema: Value = serde_json::from_str(&text.expect("it can be read")).expect("it is JSON");
+    let mut known = BTreeSet::new();
+    collect(&schema, "", &mut known);
+    // Helm's own.
+    known.remove("global");
+    let source = source();
+    let expected: BTreeSet<String> = documented(&source).into_iter().map(|it| it.path).collect();
+    assert_eq!(known, expected);
+}
+
+/// The paths of all properties of objects, not of the items of lists.
+fn collect(schema: &Value, path: &str, paths: &mut BTreeSet<String>) {
+    let properties = schema["properties"].as_object();
+    for (name, schema) in properties.into_iter().flatten() {
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        collect(schema, &path, paths);
+        paths.insert(path);
+    }
+}
+
+#[test]
+fn every_value_does_something() {
+    let source = source();
+    let all = documented(&source);
+    let mut idle = Vec::new();
+    for leaf in leaves(&all) {
+        let (base, other) = variants(&leaf.path);
+        if rendered(&base, NAMESPACE) == rendered(&other, NAMESPACE) {
+            idle.push(leaf.path.as_str());
+        }
+    }
+    assert!(idle.is_empty(), "values without effect: {idle:?}");
+}
+
+/// Values that differ in the one at `path` alone.
+fn variants(path: &str) -> (Value, Value) {
+    let all = everything();
+    let default = defaults().pointer(&pointer(path)).cloned();
+    let default = default.expect("a documented value has a default");
+    let mut base = json!({});
+    // What only counts where something else is on.
+    let other = match path {
+        "networkPolicy.egress" => {
+            set(&mut base, "networkPolicy.enabled", json!(true));
+            None
+        }
+        "config.allowExtCredentials" => {
+            let registries = all["config"]["registries"].clone();
+            set(&mut base, "config.registries", registries);
+            None
+        }
+        "serviceAccount.create" => {
+            set(&mut base, "serviceAccount.name", json!("mine"));
+            None
+        }
+        "image.digest" => Some(json!(format!("sha256:{}", "b".repeat(64)))),
+        "image.repository"
+        | "nameOverride"
+        | "fullnameOverride"
+        | "serviceAccount.name"
+        | "argocd.namespace" => Some(json!("other")),
+        "config.logFormat" => Some(json!("text")),
+        "cache.sizeLimit" => Some(json!("2Gi")),
+        "watchNamespaces" | "rbac.secretNames" => Some(json!(["a"])),
+        "resources" => Some(json!({"limits": {"memory": "1Gi"}})),
+        "podSecurityContext" | "securityContext" => Some(json!({"runAsUser": 1000})),
+        _ => None,
+    };
+    let other = other.or_else(|| match &default {
+        Value::Bool(value) => Some(json!(!value)),
+        Value::Number(value) => value.as_u64().map(|value| json!(value + 1)),
+        Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            all.pointer(&pointer(path)).cloned()
+        }
+    });
+    let mut changed = base.clone();
+    set(
+        &mut changed,
+        path,
+        other.expect("everything() has another value"),
+    );
+    (base, changed)
+}
+
+/// Sets the value at a path, with whatever is above it.
+fn set(values: &mut Value, path: &str, value: Value) {
+    match path.split_once('.') {
+        None => values[path] = value,
+        Some((first, rest)) => {
+            if values[first].is_null() {
+                values[first] = Value::Object(Map::new());
+            }
+            set(&mut values[first], rest, value);
+        }
+    }
+}
