@@ -74,6 +74,16 @@ pub struct RunConfig {
     #[arg(long, env = "IMAGE_UPDATE_CACHE_DIR", value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
 
+    /// Where metrics and probes are served: `/metrics`, `/healthz` and `/readyz`, over plain HTTP.
+    /// Nowhere, if it is `0` or empty.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_METRICS_ADDRESS",
+        value_name = "HOST:PORT",
+        default_value = "0.0.0.0:8081"
+    )]
+    pub metrics_address: String,
+
     /// How long a write that is under way may still take after SIGTERM, in seconds, from 1 to
     /// 600.
     #[arg(

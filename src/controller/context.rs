@@ -22,6 +22,7 @@ use crate::api::v1alpha1::{
 use crate::api::validate;
 use crate::config::{ArgocdCredentials, RunConfig};
 use crate::hosts::AllowedHosts;
+use crate::metrics::Metrics;
 use crate::registry::{self, conf::Registries};
 use crate::write_back::git::Remotes;
 
@@ -83,6 +84,10 @@ pub(super) struct Context {
     pub(super) watches_are_known: CancellationToken,
     /// Cancelled once all policies are in their store.
     pub(super) policies_are_known: CancellationToken,
+    /// Cancelled once the operator is told to stop.
+    pub(super) stop: CancellationToken,
+    /// What is counted.
+    pub(super) metrics: Metrics,
 }
 
 impl Context {
@@ -91,21 +96,21 @@ impl Context {
     pub(super) fn new(
         kube: Client,
         config: &RunConfig,
-        allowed_hosts: AllowedHosts,
-        registries: Registries,
+        (allowed_hosts, registries): (AllowedHosts, Registries),
         (watches, policies): (Store<GuardedWatch>, Store<GuardedPolicy>),
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
         stop: CancellationToken,
+        metrics: Metrics,
     ) -> std::io::Result<Arc<Self>> {
         let clock = Clock::system();
-        let registry = registry::Client::new();
+        let registry = registry::Client::with_metrics(metrics.clone());
         Ok(Arc::new(Self {
             builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
             registry,
             registries,
-            remotes: Remotes::new(stop),
+            remotes: Remotes::new(stop.clone(), metrics.clone()),
             permits: Semaphore::new(usize::from(config.concurrency)),
-            scans: Scans::new(clock),
+            scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
             argocd_namespace: config.argocd_namespace.clone(),
@@ -122,6 +127,8 @@ impl Context {
             policy_trigger,
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
+            stop,
+            metrics,
             kube,
         }))
     }

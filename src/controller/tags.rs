@@ -7,8 +7,10 @@ use std::time::Duration;
 use image_update_core::image::{Candidate, Repository, Sightings, TagSet};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
 
 use super::clock::Clock;
+use crate::metrics::Metrics;
 use crate::registry::{self, Access, AccessKey, TagList};
 
 /// What a policy sees of an ImageWatch.
@@ -128,6 +130,7 @@ impl Last {
 /// Scans, shared by all that ask for the same repository with the same credential.
 pub(super) struct Scans {
     clock: Clock,
+    metrics: Metrics,
     slots: Mutex<HashMap<ScanKey, Slot>>,
 }
 
@@ -139,9 +142,10 @@ const LONGEST_KEPT: Duration = Duration::from_hours(1);
 
 impl Scans {
     /// No scans yet.
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock, metrics: Metrics) -> Self {
         Self {
             clock,
+            metrics,
             slots: Mutex::default(),
         }
     }
@@ -169,9 +173,12 @@ impl Scans {
                 };
             }
         }
+        let started = Instant::now();
         let outcome = client.list_tags(repository, access).await;
         let outcome = outcome.map(Arc::new).map_err(Arc::new);
         let time = self.clock.now();
+        let ended = outcome.is_ok().then(|| time.as_second());
+        self.metrics.scanned(ended, started.elapsed());
         let list = outcome.as_ref().ok();
         let scan = Scan {
             time,

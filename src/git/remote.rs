@@ -11,15 +11,18 @@ use image_update_core::{
     wire::report_status::RemoteText,
 };
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::{
     error::{Error, UpdateError},
+    measure,
     options::RemoteOptions,
     protocol::push::Verdict,
     session::{Built, Destination, Session, Tip},
     update::{CommitDraft, Paths, Receipt, Snapshot, UpdateRequest},
 };
+use crate::metrics::{GitOperation, Metrics};
 
 /// How often an update is tried when others keep writing to the branch.
 const MAX_ATTEMPTS: u32 = 6;
@@ -75,6 +78,13 @@ impl Remote {
         Ok(Self { url, session })
     }
 
+    /// The same remote, with its operations, requests and lost races counted.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.session.get_mut().measure_with(metrics);
+        self
+    }
+
     /// The remote's address.
     pub fn url(&self) -> &RemoteUrl {
         &self.url
@@ -94,7 +104,12 @@ impl Remote {
         paths: &Paths,
     ) -> Result<Snapshot, Error> {
         let mut session = self.session().await;
+        let started = Instant::now();
         let result = read(&mut session, branch, paths).await;
+        let outcome = measure::read(&result);
+        session
+            .metrics()
+            .git_operation(GitOperation::Read, outcome, started.elapsed());
         session.finish().await;
         if result.is_err() {
             session.forget_capabilities();
@@ -132,7 +147,12 @@ impl Remote {
         mut decide: impl FnMut(&Snapshot) -> Result<Vec<CommitDraft>, E> + Send,
     ) -> Result<Receipt, UpdateError<E>> {
         let mut session = self.session().await;
+        let started = Instant::now();
         let result = update(&mut session, request, &mut decide).await;
+        let outcome = measure::update(&result);
+        session
+            .metrics()
+            .git_operation(GitOperation::Update, outcome, started.elapsed());
         session.finish().await;
         if result.is_err() {
             session.forget_capabilities();
@@ -220,6 +240,7 @@ async fn update<E: std::error::Error + 'static>(
             attempts,
             "A push did not succeed at once; looking at the branch again"
         );
+        session.metrics().git_race();
         doubtful = Some((attempt, doubt));
         tokio::time::sleep(pause(attempts)).await;
     }

@@ -18,6 +18,7 @@ use super::job::{Error, Job, Outcome};
 use super::window;
 use crate::git::options::RemoteOptions;
 use crate::git::remote::Remote;
+use crate::metrics::Metrics;
 
 /// The git remotes that policies write to.
 pub struct Remotes {
@@ -27,6 +28,7 @@ pub struct Remotes {
     tasks: Mutex<JoinSet<()>>,
     /// Once it is cancelled, nothing waits for more to come.
     stop: CancellationToken,
+    metrics: Metrics,
 }
 
 /// A remote with its cache, and its queues.
@@ -59,11 +61,12 @@ const MOST_IDLE_REMOTES: usize = 256;
 
 impl Remotes {
     /// No remotes yet. `stop` says that the operator ends: what waits then goes at once.
-    pub fn new(stop: CancellationToken) -> Self {
+    pub fn new(stop: CancellationToken, metrics: Metrics) -> Self {
         Self {
             entries: Mutex::default(),
             tasks: Mutex::default(),
             stop,
+            metrics,
         }
     }
 
@@ -83,7 +86,12 @@ impl Remotes {
         if entry.enqueue(branch.clone(), Queued { job, reply }) {
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
-            tasks.spawn(serve(entry, branch, self.stop.clone()));
+            tasks.spawn(serve(
+                entry,
+                branch,
+                self.stop.clone(),
+                self.metrics.clone(),
+            ));
         }
         answer.await.unwrap_or(Err(Error::Interrupted))
     }
@@ -102,6 +110,7 @@ impl Remotes {
         }
         let remote =
             Remote::new(url.clone(), options).map_err(|error| Error::Git(Arc::new(error)))?;
+        let remote = remote.with_metrics(self.metrics.clone());
         let entry = Arc::new(Entry {
             options: options.clone(),
             remote,
@@ -174,7 +183,12 @@ impl Drop for Turn<'_> {
 }
 
 /// Carries out what comes into a queue, until nothing does.
-async fn serve(entry: Arc<Entry>, branch: Option<BranchName>, stop: CancellationToken) {
+async fn serve(
+    entry: Arc<Entry>,
+    branch: Option<BranchName>,
+    stop: CancellationToken,
+    metrics: Metrics,
+) {
     let mut turn = Turn {
         entry: &entry,
         branch: &branch,
@@ -189,6 +203,7 @@ async fn serve(entry: Arc<Entry>, branch: Option<BranchName>, stop: Cancellation
             }
         }
         let jobs = entry.take(&turn);
+        metrics.batch(jobs.len());
         batch::run(&entry.remote, branch.as_ref(), jobs).await;
     }
 }

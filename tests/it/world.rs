@@ -131,6 +131,8 @@ impl World {
                         .chain(self.flags.iter().cloned()),
                 )
                 .env("KUBECONFIG", kubeconfig)
+                // Operators that run beside each other can't share a port.
+                .env("IMAGE_UPDATE_METRICS_ADDRESS", "0")
                 .env(
                     "IMAGE_UPDATE_LOG_LEVEL",
                     "debug,hyper=info,h2=info,tower=info,kube=info",

@@ -9,6 +9,7 @@ use image_update_core::remote::BranchName;
 use image_update_core::template::{ImageChange, target_key};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
 
 use super::destinations::{Destination, GitDestination, overrides_path};
 use super::gather::Gathered;
@@ -24,6 +25,7 @@ use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::status::{FIELD_MANAGER, names};
 use crate::git::update::Paths;
+use crate::metrics::Metrics;
 use crate::write_back::job::{CommitStyle, Decided, Job, Outcome};
 
 /// How many destinations of one policy are written at once.
@@ -50,6 +52,7 @@ struct Inputs {
     settled: Settled,
     lookups: Lookups,
     now: Timestamp,
+    metrics: Metrics,
 }
 
 /// Decides and writes every destination, each for itself.
@@ -74,6 +77,7 @@ impl Task<'_> {
                 settled: self.settled.clone(),
                 lookups,
                 now: self.context.clock.now(),
+                metrics: self.context.metrics.clone(),
             };
             let (plan, written) = match &destination {
                 Destination::Git(git) => self.write_git(&destination, git, inputs).await,
@@ -226,12 +230,14 @@ fn job(
 
 impl Inputs {
     fn decide(&self, files: &Files<'_>, branch: Option<&BranchName>) -> Plan {
+        let started = Instant::now();
         let candidates = self.candidates();
         let images = self.images(&candidates, branch);
         let mut plan = plan::decide(&images, &self.targets, files, &self.lookups.digests);
         // Nobody asks the operator for all of them, and they would take the memory of the tags
         // until a push is through.
         plan.forget_rejected();
+        self.metrics.selected(started.elapsed());
         plan
     }
 

@@ -11,6 +11,7 @@ mod gather;
 mod git_access;
 mod images;
 mod lookups;
+mod measure;
 mod report;
 mod settled;
 
@@ -21,8 +22,10 @@ use image_update_core::remote::{BranchName, RemoteUrl};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
 use tracing::{info, instrument, warn};
 
+use super::conditions::Health;
 use super::context::{Context, GuardedPolicy};
 use super::error::Error;
 use super::status::{ReportError, names};
@@ -35,6 +38,9 @@ use gather::Gathered;
 use lookups::Lookups;
 use report::Report;
 use settled::Settled;
+
+/// What is reconciled, as metrics have it.
+const KIND: &str = "ImageUpdatePolicy";
 
 /// How one reconciliation of a policy ended, when its spec could be read.
 enum Outcome {
@@ -102,10 +108,14 @@ pub(super) async fn reconcile(
     context: Arc<Context>,
 ) -> Result<Action, ReportError> {
     context.stores_are_filled().await;
+    let started = Instant::now();
     let now = context.clock.now();
     let policy = match &object.0 {
         Ok(policy) => policy,
         Err(invalid) => {
+            context
+                .metrics
+                .reconciled(KIND, Health::Stalled.as_str(), started.elapsed());
             return undecodable::report(
                 &context.policy_statuses,
                 &invalid.metadata,
@@ -142,6 +152,10 @@ pub(super) async fn reconcile(
         .write(&policy.metadata, previous.as_ref(), &report.status)
         .await?;
     super::events::publish(&context.recorder, policy, report.notices).await;
+    measure::outcome(&context.metrics, &outcome, context.clock.now());
+    context
+        .metrics
+        .reconciled(KIND, report.health.as_str(), started.elapsed());
     Ok(report.action)
 }
 
@@ -244,7 +258,7 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
             log_write(write);
         }
     }
-    if report.is_news && !report.is_ready {
+    if report.is_news && report.health != Health::Ready {
         warn!(
             reason = report.reason.as_str(),
             ready.message = report.message,

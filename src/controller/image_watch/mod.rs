@@ -8,8 +8,10 @@ use std::sync::Arc;
 use image_update_core::image::Sightings;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
+use tokio::time::Instant;
 use tracing::{info, instrument, warn};
 
+use super::conditions::Health;
 use super::context::{Context, GuardedWatch};
 use super::error::Error;
 use super::registries;
@@ -20,6 +22,9 @@ use crate::api::v1alpha1::{ImageWatch, REQUESTED_AT_ANNOTATION};
 use crate::api::validate::{self, WatchModel};
 pub(super) use gather::access;
 use report::{Report, Scanned};
+
+/// What is reconciled, as metrics have it.
+const KIND: &str = "ImageWatch";
 
 /// How one reconciliation of a watch ended, when it did not fail.
 enum Outcome {
@@ -35,10 +40,14 @@ pub(super) async fn reconcile(
     object: Arc<GuardedWatch>,
     context: Arc<Context>,
 ) -> Result<Action, ReportError> {
+    let started = Instant::now();
     let now = context.clock.now();
     let watch = match &object.0 {
         Ok(watch) => watch,
         Err(invalid) => {
+            context
+                .metrics
+                .reconciled(KIND, Health::Stalled.as_str(), started.elapsed());
             return undecodable::report(
                 &context.watch_statuses,
                 &invalid.metadata,
@@ -65,6 +74,9 @@ pub(super) async fn reconcile(
         .write(&watch.metadata, previous.as_ref(), &report.status)
         .await?;
     super::events::publish(&context.recorder, watch, report.notices).await;
+    context
+        .metrics
+        .reconciled(KIND, report.health.as_str(), started.elapsed());
     if report.concerns_policies {
         let (namespace, name) = names(&watch.metadata);
         context.trigger_policies_of(namespace, name);

@@ -9,6 +9,7 @@ mod builds;
 mod crash;
 mod git_access;
 mod main_job;
+mod metrics;
 mod registries;
 mod revert;
 mod sharing;
