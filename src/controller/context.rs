@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
-use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,7 @@ use crate::config::{ArgocdCredentials, RunConfig};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::{self, conf::Registries};
+use crate::telemetry::Handover;
 use crate::write_back::git::Remotes;
 
 /// An ImageWatch as the API server has it, readable or not.
@@ -86,6 +87,8 @@ pub(super) struct Context {
     pub(super) policies_are_known: CancellationToken,
     /// Cancelled once the operator is told to stop.
     pub(super) stop: CancellationToken,
+    /// The traces of watches whose policies are to be reconciled, by namespace and name.
+    pub(super) traces: Handover<(String, String)>,
     /// What is counted.
     pub(super) metrics: Metrics,
 }
@@ -128,6 +131,7 @@ impl Context {
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
             stop,
+            traces: Handover::default(),
             metrics,
             kube,
         }))
@@ -158,6 +162,7 @@ impl Context {
     /// Forgets a policy that was deleted.
     pub(super) fn forget_policy(&self, policy: &ObjectMeta) {
         self.policy_statuses.forget(policy);
+        self.traces.forget(&key(policy));
         self.backoff.forget(policy);
     }
 
@@ -189,6 +194,7 @@ impl Context {
                 .as_ref()
                 .is_ok_and(|policy| policy.refers_to(namespace, name))
             {
+                self.traces.leave(key(policy.meta()));
                 // The receiver is gone only while the operator stops.
                 drop(
                     self.policy_trigger
@@ -197,4 +203,10 @@ impl Context {
             }
         }
     }
+}
+
+/// The namespace and name of an object.
+pub(super) fn key(object: &ObjectMeta) -> (String, String) {
+    let (namespace, name) = super::status::names(object);
+    (namespace.to_owned(), name.to_owned())
 }

@@ -8,6 +8,7 @@ use image_update_core::image::{Candidate, Repository, Sightings, TagSet};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
+use tracing::{Instrument as _, info_span};
 
 use super::clock::Clock;
 use crate::metrics::Metrics;
@@ -174,7 +175,10 @@ impl Scans {
             }
         }
         let started = Instant::now();
-        let outcome = client.list_tags(repository, access).await;
+        let outcome = client
+            .list_tags(repository, access)
+            .instrument(info_span!("scan", image.repository = %repository))
+            .await;
         let outcome = outcome.map(Arc::new).map_err(Arc::new);
         let time = self.clock.now();
         let ended = outcome.is_ok().then(|| time.as_second());

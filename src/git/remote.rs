@@ -12,7 +12,7 @@ use image_update_core::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{Span, debug, field::Empty, instrument};
 
 use super::{
     error::{Error, UpdateError},
@@ -98,6 +98,7 @@ impl Remote {
     }
 
     /// Reads files of a branch, or of the default branch where none is named.
+    #[instrument(name = "git read", skip_all, fields(git.remote = %self.url))]
     pub async fn read(
         &self,
         branch: Option<&BranchName>,
@@ -141,6 +142,11 @@ impl Remote {
     ///
     /// The files of a draft are whole, so one that changes a file after another has to start from
     /// what that one made of it.
+    #[instrument(
+        name = "git update",
+        skip_all,
+        fields(git.remote = %self.url, git.branch = Empty, commit.id = Empty, attempts = Empty)
+    )]
     pub async fn update_all<E: std::error::Error + 'static>(
         &self,
         request: &UpdateRequest,
@@ -150,6 +156,9 @@ impl Remote {
         let started = Instant::now();
         let result = update(&mut session, request, &mut decide).await;
         let outcome = measure::update(&result);
+        if let Ok(receipt) = &result {
+            note(receipt);
+        }
         session
             .metrics()
             .git_operation(GitOperation::Update, outcome, started.elapsed());
@@ -167,6 +176,21 @@ impl std::fmt::Debug for Remote {
             .debug_struct("Remote")
             .field("url", &self.url)
             .finish_non_exhaustive()
+    }
+}
+
+/// Says on the current span what was written.
+fn note(receipt: &Receipt) {
+    let span = Span::current();
+    span.record("git.branch", receipt.branch().as_str());
+    if let Receipt::Pushed {
+        commit_id,
+        attempts,
+        ..
+    } = receipt
+    {
+        span.record("commit.id", commit_id.to_string());
+        span.record("attempts", *attempts);
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, info_span};
 
 use super::batch::{self, Queued};
 use super::job::{Error, Job, Outcome};
@@ -83,7 +84,12 @@ impl Remotes {
     ) -> Result<Outcome, Error> {
         let entry = self.entry(url, options)?;
         let (reply, answer) = oneshot::channel();
-        if entry.enqueue(branch.clone(), Queued { job, reply }) {
+        let queued = Queued {
+            job,
+            reply,
+            span: Span::current(),
+        };
+        if entry.enqueue(branch.clone(), queued) {
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
             tasks.spawn(serve(
@@ -182,6 +188,21 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// Of the trace of the first of these jobs; it names those of the others.
+fn span(entry: &Entry, jobs: &[Queued]) -> Span {
+    let parent = jobs.first().and_then(|job| job.span.id());
+    let span = info_span!(
+        parent: parent,
+        "batch",
+        git.remote = %entry.remote.url(),
+        jobs = jobs.len()
+    );
+    for job in jobs.iter().skip(1) {
+        span.follows_from(&job.span);
+    }
+    span
+}
+
 /// Carries out what comes into a queue, until nothing does.
 async fn serve(
     entry: Arc<Entry>,
@@ -204,6 +225,9 @@ async fn serve(
         }
         let jobs = entry.take(&turn);
         metrics.batch(jobs.len());
-        batch::run(&entry.remote, branch.as_ref(), jobs).await;
+        let span = span(&entry, &jobs);
+        batch::run(&entry.remote, branch.as_ref(), jobs)
+            .instrument(span)
+            .await;
     }
 }

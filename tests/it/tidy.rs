@@ -34,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "metrics",
             "registry",
             "server",
+            "telemetry",
             "write_back",
         ],
     ),

@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) git: GitServer,
     operator: Option<Child>,
     flags: Vec<String>,
+    environment: Vec<(&'static str, &'static str)>,
     /// What operators that are gone had written to their logs.
     old_logs: String,
 }
@@ -74,6 +75,7 @@ impl World {
             git,
             operator: None,
             flags,
+            environment: Vec::new(),
             old_logs: String::new(),
         };
         let ca = world
@@ -111,6 +113,11 @@ impl World {
         self.flags.push(flag.to_owned());
     }
 
+    /// Sets a variable of the environment of operators that are started from now on.
+    pub(crate) fn environment(&mut self, name: &'static str, value: &'static str) {
+        self.environment.push((name, value));
+    }
+
     /// Starts an operator; what it does is seen in the world, so nothing is waited for.
     pub(crate) fn start_operator(&mut self) {
         self.operator = Some(self.launch_operator());
@@ -124,7 +131,9 @@ impl World {
             PathBuf::from(env!("CARGO_BIN_EXE_image-update-operator")),
         )
         .map(|launch| {
-            launch
+            let variables = self.environment.iter();
+            variables
+                .fold(launch, |launch, (name, value)| launch.env(name, *value))
                 .args(
                     ["run".to_owned()]
                         .into_iter()

@@ -10,6 +10,7 @@ use image_update_core::template::{ImageChange, target_key};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
+use tracing::{Instrument as _, info_span};
 
 use super::destinations::{Destination, GitDestination, overrides_path};
 use super::gather::Gathered;
@@ -124,6 +125,7 @@ impl Task<'_> {
             .context
             .remotes
             .submit(url, &options, git.branch.clone(), job)
+            .instrument(info_span!("write", git.remote = %url))
             .await;
         let plan: Option<Plan> = plan.lock().unwrap_or_else(PoisonError::into_inner).take();
         let written = match outcome {
@@ -230,6 +232,7 @@ fn job(
 
 impl Inputs {
     fn decide(&self, files: &Files<'_>, branch: Option<&BranchName>) -> Plan {
+        let _span = info_span!("decide").entered();
         let started = Instant::now();
         let candidates = self.candidates();
         let images = self.images(&candidates, branch);

@@ -23,10 +23,11 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
-use tracing::{info, instrument, warn};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info, info_span, warn};
 
 use super::conditions::Health;
-use super::context::{Context, GuardedPolicy};
+use super::context::{Context, GuardedPolicy, key};
 use super::error::Error;
 use super::status::{ReportError, names};
 use super::undecodable;
@@ -102,11 +103,25 @@ enum Written {
 }
 
 /// Compares what should run with what the target says, and writes the difference.
-#[instrument(skip_all, fields(object.kind = "ImageUpdatePolicy", object.namespace = names(kube::Resource::meta(&*object)).0, object.name = names(kube::Resource::meta(&*object)).1))]
+///
+/// It goes on with the trace of the scan that asked for it.
 pub(super) async fn reconcile(
     object: Arc<GuardedPolicy>,
     context: Arc<Context>,
 ) -> Result<Action, ReportError> {
+    let key = key(kube::Resource::meta(&*object));
+    let span = info_span!(
+        "reconcile",
+        object.kind = KIND,
+        object.namespace = key.0,
+        object.name = key.1,
+        outcome = Empty
+    );
+    context.traces.take_up(&key, &span);
+    look(object, context).instrument(span).await
+}
+
+async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Action, ReportError> {
     context.stores_are_filled().await;
     let started = Instant::now();
     let now = context.clock.now();
@@ -153,6 +168,7 @@ pub(super) async fn reconcile(
         .await?;
     super::events::publish(&context.recorder, policy, report.notices).await;
     measure::outcome(&context.metrics, &outcome, context.clock.now());
+    Span::current().record("outcome", report.health.as_str());
     context
         .metrics
         .reconciled(KIND, report.health.as_str(), started.elapsed());
@@ -191,7 +207,9 @@ async fn run(
     }
 
     let permit = context.permit().await;
-    let images = gather::images(policy, &model, context).await;
+    let images = gather::images(policy, &model, context)
+        .instrument(info_span!("gather"))
+        .await;
     let destinations = if images.iter().all(|image| image.tags.is_err()) {
         Vec::new()
     } else {

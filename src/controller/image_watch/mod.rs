@@ -9,7 +9,7 @@ use image_update_core::image::Sightings;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
-use tracing::{info, instrument, warn};
+use tracing::{Span, info, instrument, warn};
 
 use super::conditions::Health;
 use super::context::{Context, GuardedWatch};
@@ -35,7 +35,7 @@ enum Outcome {
 }
 
 /// Lists the tags of one watch if that is due, and says on the object how it went.
-#[instrument(skip_all, fields(object.kind = "ImageWatch", object.namespace = names(kube::Resource::meta(&*object)).0, object.name = names(kube::Resource::meta(&*object)).1))]
+#[instrument(skip_all, fields(object.kind = KIND, object.namespace = names(kube::Resource::meta(&*object)).0, object.name = names(kube::Resource::meta(&*object)).1, outcome = tracing::field::Empty))]
 pub(super) async fn reconcile(
     object: Arc<GuardedWatch>,
     context: Arc<Context>,
@@ -74,6 +74,7 @@ pub(super) async fn reconcile(
         .write(&watch.metadata, previous.as_ref(), &report.status)
         .await?;
     super::events::publish(&context.recorder, watch, report.notices).await;
+    Span::current().record("outcome", report.health.as_str());
     context
         .metrics
         .reconciled(KIND, report.health.as_str(), started.elapsed());

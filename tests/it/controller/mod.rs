@@ -15,3 +15,4 @@ mod revert;
 mod sharing;
 mod strategies;
 mod targets;
+mod traces;
