@@ -192,3 +192,24 @@ pub fn variable(name: &str) -> Option<Zeroizing<String>> {
     let value = std::env::var(name).ok().map(Zeroizing::new);
     value.filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<f64>) {
+        assert_eq!(ratio(text).ok(), expected, "{text}");
+    }
+
+    #[test]
+    fn ratios_are_from_zero_to_one() {
+        check("0", Some(0.0));
+        check("0.25", Some(0.25));
+        check("1", Some(1.0));
+        check("1.01", None);
+        check("-0.5", None);
+        check("NaN", None);
+        check("half", None);
+    }
+}
