@@ -48,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
         "operator",
         PathBuf::from(env!("CARGO_BIN_EXE_image-update-operator")),
     )?
-    .args(["run"])
+    .args(["run", "--metrics-address=0"])
     .env("KUBECONFIG", server.kubeconfig().display().to_string())
     .spawn()?;
     wait_until_selected(&kube, &namespace, &operator).await?;

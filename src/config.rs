@@ -85,6 +85,20 @@ pub struct RunConfig {
     #[arg(long, env = "IMAGE_UPDATE_CACHE_DIR", value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
 
+    /// Where metrics and probes are served: `/metrics`, `/healthz` and `/readyz`, over plain HTTP.
+    /// Nowhere, if it is `0` or empty.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_METRICS_ADDRESS",
+        value_name = "HOST:PORT",
+        default_value = "0.0.0.0:8081"
+    )]
+    pub metrics_address: String,
+
+    /// Where traces go, and how many of them.
+    #[command(flatten)]
+    pub trace: TraceConfig,
+
     /// How long a write that is under way may still take after SIGTERM, in seconds, from 1 to
     /// 600.
     #[arg(
@@ -95,6 +109,35 @@ pub struct RunConfig {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     pub shutdown_timeout: u64,
+}
+
+/// Settings of traces.
+#[derive(Args, Clone, Debug)]
+pub struct TraceConfig {
+    /// A collector of traces that speaks OTLP over HTTP, such as `http://collector:4318`; traces go
+    /// to `/v1/traces` below it. Headers for it are taken from `OTEL_EXPORTER_OTLP_HEADERS`. Unset:
+    /// nothing is traced.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
+    /// Which part of all traces is sent, from 0 to 1. A trace is sent whole or not at all.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_OTLP_SAMPLING_RATIO",
+        value_name = "RATIO",
+        default_value_t = 1.0,
+        value_parser = ratio
+    )]
+    pub otlp_sampling_ratio: f64,
+}
+
+fn ratio(text: &str) -> Result<f64, &'static str> {
+    let number: f64 = text.parse().map_err(|_| "write a number from 0 to 1")?;
+    if (0.0..=1.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("write a number from 0 to 1")
+    }
 }
 
 /// Which policies may use Argo CD's own repository credentials.
@@ -159,4 +202,25 @@ pub fn docker_config_file() -> Option<PathBuf> {
 pub fn variable(name: &str) -> Option<Zeroizing<String>> {
     let value = std::env::var(name).ok().map(Zeroizing::new);
     value.filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<f64>) {
+        assert_eq!(ratio(text).ok(), expected, "{text}");
+    }
+
+    #[test]
+    fn ratios_are_from_zero_to_one() {
+        check("0", Some(0.0));
+        check("0.25", Some(0.25));
+        check("1", Some(1.0));
+        check("1.01", None);
+        check("-0.5", None);
+        check("NaN", None);
+        check("half", None);
+    }
 }

@@ -6,7 +6,8 @@
 //!            │   └──► api ─────────► image_update_core
 //! ```
 //!
-//! An arrow means "knows"; `cli` knows `registry`, too. Adapters (`registry`, `git`) know the core
+//! An arrow means "knows"; `cli` knows `registry`, too. Whoever does something counts it in
+//! `metrics`, which `server` shows. Adapters (`registry`, `git`) know the core
 //! and their protocol, never each other and never `api`. `docs/architecture.md` has the walk-through.
 
 pub mod api;
@@ -17,7 +18,9 @@ pub mod controller;
 pub mod generate;
 pub mod git;
 pub mod hosts;
+pub mod metrics;
 pub mod registry;
+mod server;
 mod telemetry;
 pub mod tls;
 pub mod write_back;

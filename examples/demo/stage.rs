@@ -101,7 +101,7 @@ impl Stage {
     /// Starts the operator as a user would outside of a cluster.
     pub(crate) fn start_operator(&mut self, program: PathBuf) -> anyhow::Result<()> {
         let operator = Launch::new("operator", program)?
-            .args(["run", "--log-format=json"])
+            .args(["run", "--log-format=json", "--metrics-address=0"])
             .env("KUBECONFIG", self.server.kubeconfig().display().to_string())
             .spawn()?;
         self.operator = Some(operator);

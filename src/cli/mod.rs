@@ -110,11 +110,26 @@ pub fn main() -> ExitCode {
 }
 
 fn carry_out(cli: &Cli) -> Result<(), Failure> {
-    crate::telemetry::init(&cli.log).map_err(|error| {
+    let traces = if let Command::Run(config) = &cli.command {
+        crate::tls::install_provider();
+        crate::telemetry::provider(&config.trace).map_err(|error| {
+            Failure::input(error)
+                .hint("write http://HOST:PORT or https://HOST:PORT, without a password")
+        })?
+    } else {
+        None
+    };
+    let telemetry = crate::telemetry::init(&cli.log, traces).map_err(|error| {
         Failure::input(error)
             .hint("write a level such as info, or directives such as info,kube=warn")
     })?;
-    match &cli.command {
+    let result = dispatch(&cli.command);
+    telemetry.finish();
+    result
+}
+
+fn dispatch(command: &Command) -> Result<(), Failure> {
+    match command {
         Command::Run(config) => Ok(run::run(config)?),
         Command::Test(args) => test_image::run(args),
         Command::Explain(args) => explain::run(args),

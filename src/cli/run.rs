@@ -1,25 +1,29 @@
 //! `run`: the operator.
 
 use anyhow::Context as _;
-use kube::Client;
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::RunConfig;
 use crate::controller;
+use crate::metrics::Metrics;
+use crate::metrics::kubernetes::KubernetesLayer;
 
 /// Runs the operator until SIGTERM or SIGINT.
 #[tokio::main]
 pub(super) async fn run(config: &RunConfig) -> anyhow::Result<()> {
     crate::tls::install_provider();
-    let kube = Client::try_default().await.context(
+    let metrics = Metrics::new();
+    let kube = client(&metrics).await.context(
         "no cluster to talk to: set KUBECONFIG, or run inside a cluster with a service account",
     )?;
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-    let controllers = controller::run(kube, config, stop.clone());
+    let controllers = controller::run(kube, config, metrics, stop.clone());
     tokio::pin!(controllers);
     tokio::select! {
         ended = &mut controllers => return ended,
@@ -28,4 +32,13 @@ pub(super) async fn run(config: &RunConfig) -> anyhow::Result<()> {
     }
     stop.cancel();
     controllers.await
+}
+
+/// A client of the cluster that KUBECONFIG or the pod names, with its requests counted.
+async fn client(metrics: &Metrics) -> anyhow::Result<Client> {
+    let config = Config::infer().await?;
+    let builder = ClientBuilder::try_from(config)?;
+    Ok(builder
+        .with_layer(&KubernetesLayer(metrics.clone()))
+        .build())
 }

@@ -29,6 +29,18 @@ pub(super) enum Health {
     Stalled,
 }
 
+impl Health {
+    /// The outcome of a reconciliation, as metrics have it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Waiting => "waiting",
+            Self::Retrying => "retrying",
+            Self::Stalled => "stalled",
+        }
+    }
+}
+
 /// The longest message of a condition, in characters: Kubernetes allows 32,768 bytes, but the
 /// message is also what `kubectl get` prints.
 const LONGEST_MESSAGE: usize = 1024;

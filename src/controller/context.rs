@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
-use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,9 @@ use crate::api::v1alpha1::{
 use crate::api::validate;
 use crate::config::{ArgocdCredentials, RunConfig};
 use crate::hosts::AllowedHosts;
+use crate::metrics::Metrics;
 use crate::registry::{self, conf::Registries};
+use crate::telemetry::Handover;
 use crate::write_back::git::Remotes;
 
 /// An ImageWatch as the API server has it, readable or not.
@@ -88,6 +90,12 @@ pub(super) struct Context {
     pub(super) watches_are_known: CancellationToken,
     /// Cancelled once all policies are in their store.
     pub(super) policies_are_known: CancellationToken,
+    /// Cancelled once the operator is told to stop.
+    pub(super) stop: CancellationToken,
+    /// The traces of watches whose policies are to be reconciled, by namespace and name.
+    pub(super) traces: Handover<(String, String)>,
+    /// What is counted.
+    pub(super) metrics: Metrics,
 }
 
 impl Context {
@@ -96,21 +104,21 @@ impl Context {
     pub(super) fn new(
         kube: Client,
         config: &RunConfig,
-        allowed_hosts: AllowedHosts,
-        registries: Registries,
+        (allowed_hosts, registries): (AllowedHosts, Registries),
         (watches, policies): (Store<GuardedWatch>, Store<GuardedPolicy>),
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
         stop: CancellationToken,
+        metrics: Metrics,
     ) -> std::io::Result<Arc<Self>> {
         let clock = Clock::system();
-        let registry = registry::Client::new();
+        let registry = registry::Client::with_metrics(metrics.clone());
         Ok(Arc::new(Self {
             builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
             registry,
             registries,
-            remotes: Remotes::new(stop),
+            remotes: Remotes::new(stop.clone(), metrics.clone()),
             permits: Semaphore::new(usize::from(config.concurrency)),
-            scans: Scans::new(clock),
+            scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
             argocd_namespace: config.argocd_namespace.clone(),
@@ -129,6 +137,9 @@ impl Context {
             policy_trigger,
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
+            stop,
+            traces: Handover::default(),
+            metrics,
             kube,
         }))
     }
@@ -158,6 +169,7 @@ impl Context {
     /// Forgets a policy that was deleted.
     pub(super) fn forget_policy(&self, policy: &ObjectMeta) {
         self.policy_statuses.forget(policy);
+        self.traces.forget(&key(policy));
         self.backoff.forget(policy);
     }
 
@@ -189,6 +201,7 @@ impl Context {
                 .as_ref()
                 .is_ok_and(|policy| policy.refers_to(namespace, name))
             {
+                self.traces.leave(key(policy.meta()));
                 // The receiver is gone only while the operator stops.
                 drop(
                     self.policy_trigger
@@ -197,4 +210,10 @@ impl Context {
             }
         }
     }
+}
+
+/// The namespace and name of an object.
+pub(super) fn key(object: &ObjectMeta) -> (String, String) {
+    let (namespace, name) = super::status::names(object);
+    (namespace.to_owned(), name.to_owned())
 }

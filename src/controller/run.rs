@@ -22,21 +22,31 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::context::Context;
+use super::observed::Observed;
 use super::status::ReportError;
 use super::union::union;
 use super::{applications, image_update_policy, image_watch};
 use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
 use crate::config::{RunConfig, variable};
 use crate::hosts::AllowedHosts;
+use crate::metrics::Metrics;
 use crate::registry::conf::Registries;
+use crate::server;
 
 /// How long until an object is looked at again whose status could not be written.
 const REPORT_RETRY: Duration = Duration::from_secs(5);
 
 /// Runs both controllers until `stop` is cancelled, then lets what is under way finish, for
 /// `config.shutdown_timeout` at most.
-pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    kube: Client,
+    config: &RunConfig,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
+    let listener = server::listen(&config.metrics_address).await;
+    let listener = listener.context("--metrics-address can't be used")?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
@@ -44,13 +54,23 @@ pub async fn run(kube: Client, config: &RunConfig, stop: CancellationToken) -> a
     let context = Context::new(
         kube.clone(),
         config,
-        allowed_hosts,
-        registries(config)?,
+        (allowed_hosts, registries(config)?),
         (watches.clone(), policies.clone()),
         trigger,
         stop.clone(),
+        metrics,
     )
     .context("the folder of --cache-dir can't be used")?;
+
+    // Not among the tasks: it serves while they end, and goes with this function.
+    let mut pages = JoinSet::new();
+    if let Some(listener) = listener {
+        info!(address = ?listener.local_addr().ok(), "Serving metrics and probes");
+        pages.spawn(server::serve(
+            listener,
+            Arc::new(Observed(Arc::clone(&context))),
+        ));
+    }
 
     let forget = Arc::clone(&context);
     let known = context.watches_are_known.clone();

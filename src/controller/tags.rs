@@ -7,8 +7,11 @@ use std::time::Duration;
 use image_update_core::image::{Candidate, Repository, Sightings, TagSet};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
+use tracing::{Instrument as _, info_span};
 
 use super::clock::Clock;
+use crate::metrics::Metrics;
 use crate::registry::{self, Access, AccessKey, TagList};
 
 /// What a policy sees of an ImageWatch.
@@ -128,6 +131,7 @@ impl Last {
 /// Scans, shared by all that ask for the same repository with the same credential.
 pub(super) struct Scans {
     clock: Clock,
+    metrics: Metrics,
     slots: Mutex<HashMap<ScanKey, Slot>>,
 }
 
@@ -139,9 +143,10 @@ const LONGEST_KEPT: Duration = Duration::from_hours(1);
 
 impl Scans {
     /// No scans yet.
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock, metrics: Metrics) -> Self {
         Self {
             clock,
+            metrics,
             slots: Mutex::default(),
         }
     }
@@ -169,10 +174,16 @@ impl Scans {
                 };
             }
         }
+        let started = Instant::now();
         let before = kept.list.as_deref();
-        let outcome = client.list_tags_again(repository, access, before).await;
+        let outcome = client
+            .list_tags_again(repository, access, before)
+            .instrument(info_span!("scan", image.repository = %repository))
+            .await;
         let outcome = outcome.map(Arc::new).map_err(Arc::new);
         let time = self.clock.now();
+        let ended = outcome.is_ok().then(|| time.as_second());
+        self.metrics.scanned(ended, started.elapsed());
         let list = outcome.as_ref().ok();
         let scan = Scan {
             time,

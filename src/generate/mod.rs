@@ -3,6 +3,7 @@
 //! A test compares each with what is committed; `make generate` writes them.
 
 mod cli_reference;
+mod metrics_reference;
 pub mod rbac;
 mod reasons;
 mod spec_pages;
@@ -58,10 +59,11 @@ pub fn crds() -> Vec<GeneratedFile> {
     ]
 }
 
-/// The reference pages: one for each kind, and the command line.
+/// The reference pages: one for each kind, the command line, and the metrics.
 pub fn references() -> Vec<GeneratedFile> {
     let mut files = spec_pages::pages();
     files.push(cli_reference::page());
+    files.push(metrics_reference::page());
     files
 }
 

@@ -22,6 +22,7 @@ pub mod error;
 mod github_app;
 mod http;
 mod locate;
+mod measure;
 mod object;
 pub mod options;
 mod pack;

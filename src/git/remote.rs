@@ -11,15 +11,18 @@ use image_update_core::{
     wire::report_status::RemoteText,
 };
 use tokio::sync::{Mutex, MutexGuard};
-use tracing::debug;
+use tokio::time::Instant;
+use tracing::{Span, debug, field::Empty, instrument};
 
 use super::{
     error::{Error, UpdateError},
+    measure,
     options::RemoteOptions,
     protocol::push::Verdict,
     session::{Built, Destination, Session, Tip},
     update::{CommitDraft, Paths, Receipt, Snapshot, UpdateRequest},
 };
+use crate::metrics::{GitOperation, Metrics};
 
 /// How often an update is tried when others keep writing to the branch.
 const MAX_ATTEMPTS: u32 = 6;
@@ -75,6 +78,13 @@ impl Remote {
         Ok(Self { url, session })
     }
 
+    /// The same remote, with its operations, requests and lost races counted.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.session.get_mut().measure_with(metrics);
+        self
+    }
+
     /// The remote's address.
     pub fn url(&self) -> &RemoteUrl {
         &self.url
@@ -88,13 +98,19 @@ impl Remote {
     }
 
     /// Reads files of a branch, or of the default branch where none is named.
+    #[instrument(name = "git read", skip_all, fields(git.remote = %self.url))]
     pub async fn read(
         &self,
         branch: Option<&BranchName>,
         paths: &Paths,
     ) -> Result<Snapshot, Error> {
         let mut session = self.session().await;
+        let started = Instant::now();
         let result = read(&mut session, branch, paths).await;
+        let outcome = measure::read(&result);
+        session
+            .metrics()
+            .git_operation(GitOperation::Read, outcome, started.elapsed());
         session.finish().await;
         if result.is_err() {
             session.forget_capabilities();
@@ -126,13 +142,26 @@ impl Remote {
     ///
     /// The files of a draft are whole, so one that changes a file after another has to start from
     /// what that one made of it.
+    #[instrument(
+        name = "git update",
+        skip_all,
+        fields(git.remote = %self.url, git.branch = Empty, commit.id = Empty, attempts = Empty)
+    )]
     pub async fn update_all<E: std::error::Error + 'static>(
         &self,
         request: &UpdateRequest,
         mut decide: impl FnMut(&Snapshot) -> Result<Vec<CommitDraft>, E> + Send,
     ) -> Result<Receipt, UpdateError<E>> {
         let mut session = self.session().await;
+        let started = Instant::now();
         let result = update(&mut session, request, &mut decide).await;
+        let outcome = measure::update(&result);
+        if let Ok(receipt) = &result {
+            note(receipt);
+        }
+        session
+            .metrics()
+            .git_operation(GitOperation::Update, outcome, started.elapsed());
         session.finish().await;
         if result.is_err() {
             session.forget_capabilities();
@@ -147,6 +176,21 @@ impl std::fmt::Debug for Remote {
             .debug_struct("Remote")
             .field("url", &self.url)
             .finish_non_exhaustive()
+    }
+}
+
+/// Says on the current span what was written.
+fn note(receipt: &Receipt) {
+    let span = Span::current();
+    span.record("git.branch", receipt.branch().as_str());
+    if let Receipt::Pushed {
+        commit_id,
+        attempts,
+        ..
+    } = receipt
+    {
+        span.record("commit.id", commit_id.to_string());
+        span.record("attempts", *attempts);
     }
 }
 
@@ -220,6 +264,7 @@ async fn update<E: std::error::Error + 'static>(
             attempts,
             "A push did not succeed at once; looking at the branch again"
         );
+        session.metrics().git_race();
         doubtful = Some((attempt, doubt));
         tokio::time::sleep(pause(attempts)).await;
     }

@@ -26,6 +26,7 @@ use super::{
     store::Store,
     transport::{Service, Transport},
 };
+use crate::metrics::Metrics;
 
 /// The most read of a list of refs. Twenty thousand branches are 1.3 MB.
 const MAX_REFS_BYTES: usize = 64 * 1024 * 1024;
@@ -42,6 +43,7 @@ pub(crate) struct Session {
     store: Store,
     /// The pack of a server that cannot leave files out, while its files may still be needed.
     whole: Option<Bytes>,
+    metrics: Metrics,
 }
 
 /// A branch and what it points to.
@@ -80,7 +82,17 @@ impl Session {
             receive: None,
             store: Store::default(),
             whole: None,
+            metrics: Metrics::default(),
         })
+    }
+
+    /// Counts there from now on.
+    pub(crate) fn measure_with(&mut self, metrics: Metrics) {
+        self.metrics = metrics;
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(crate) fn remote(&self) -> &RemoteUrl {
@@ -210,6 +222,8 @@ impl Session {
 
     async fn advertisement(&mut self, service: Service) -> Result<Vec<u8>, Error> {
         let result = self.transport.advertisement(service, MAX_REFS_BYTES).await;
+        let received = result.as_ref().map_or(0, Vec::len);
+        self.metrics.git_exchange(service.name(), 0, received);
         result.map_err(|source| self.transport(source))
     }
 
@@ -219,7 +233,10 @@ impl Session {
         body: Vec<u8>,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, Error> {
+        let sent = body.len();
         let result = self.transport.exchange(service, body, limit_bytes).await;
+        let received = result.as_ref().map_or(0, Vec::len);
+        self.metrics.git_exchange(service.name(), sent, received);
         result.map_err(|source| self.transport(source))
     }
 

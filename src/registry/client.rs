@@ -15,6 +15,7 @@ use super::session::Sessions;
 use super::tags::TagList;
 use super::transport::Transport;
 use super::{manifest, tags};
+use crate::metrics::Metrics;
 
 /// Asks registries. Clones share connections, tokens and what is known about registries.
 #[derive(Clone, Default)]
@@ -28,12 +29,24 @@ pub(super) struct Shared {
     pub(super) transport: Transport,
     pub(super) sessions: Sessions,
     pub(super) pace: Pace,
+    pub(super) metrics: Metrics,
 }
 
 impl Client {
     /// A client that knows nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A client that knows nothing yet, and counts its requests.
+    pub fn with_metrics(metrics: Metrics) -> Self {
+        let shared = Shared {
+            metrics,
+            ..Shared::default()
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Lists every tag of a repository.

@@ -7,6 +7,7 @@
 use image_update_core::image::Repository;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH, LOCATION};
 use reqwest::{Method, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -207,7 +208,14 @@ impl<'a> Exchange<'a> {
         loop {
             let is_last = retries == retry::MAX_RETRIES;
             self.wait_for_leave(&request.url).await?;
+            let started = Instant::now();
             let sent = self.send_once(request).await;
+            self.shared.metrics.registry_request(
+                self.repository.registry(),
+                request.method.as_str(),
+                sent.as_ref().ok().map(|answer| answer.status.as_u16()),
+                started.elapsed(),
+            );
             let was_received = !matches!(&sent, Err(Unread::Broken(error)) if error.is_connect());
             self.requests += u32::from(was_received);
             match sent {

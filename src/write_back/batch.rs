@@ -7,7 +7,7 @@ use std::sync::Arc;
 use image_update_core::remote::BranchName;
 use image_update_core::template::TemplateData;
 use tokio::sync::oneshot;
-use tracing::debug;
+use tracing::{Span, debug};
 
 use super::compose::{Part, compose};
 use super::job::{Decided, Error, Job, Outcome};
@@ -19,6 +19,8 @@ use crate::git::update::{Paths, Receipt, UpdateRequest};
 pub(super) struct Queued {
     pub(super) job: Job,
     pub(super) reply: oneshot::Sender<Result<Outcome, Error>>,
+    /// What waits for it.
+    pub(super) span: Span,
 }
 
 impl Queued {
@@ -116,8 +118,10 @@ async fn write(
             push: push.clone(),
             paths: paths(&queued),
         };
-        let (mut jobs, replies): (Vec<Job>, Vec<_>) =
-            queued.into_iter().map(|it| (it.job, it.reply)).unzip();
+        let (mut jobs, replies): (Vec<Job>, Vec<_>) = queued
+            .into_iter()
+            .map(|it| (it.job, (it.reply, it.span)))
+            .unzip();
         let mut parts = Vec::new();
         let result = remote
             .update_all(&request, |snapshot| {
@@ -129,7 +133,7 @@ async fn write(
         queued = jobs
             .into_iter()
             .zip(replies)
-            .map(|(job, reply)| Queued { job, reply })
+            .map(|(job, (reply, span))| Queued { job, reply, span })
             .collect();
         match result {
             Ok(receipt) => {

@@ -12,12 +12,14 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, info_span};
 
 use super::batch::{self, Queued};
 use super::job::{Error, Job, Outcome};
 use super::window;
 use crate::git::options::RemoteOptions;
 use crate::git::remote::Remote;
+use crate::metrics::Metrics;
 
 /// The git remotes that policies write to.
 pub struct Remotes {
@@ -27,6 +29,7 @@ pub struct Remotes {
     tasks: Mutex<JoinSet<()>>,
     /// Once it is cancelled, nothing waits for more to come.
     stop: CancellationToken,
+    metrics: Metrics,
 }
 
 /// A remote with its cache, and its queues.
@@ -59,11 +62,12 @@ const MOST_IDLE_REMOTES: usize = 256;
 
 impl Remotes {
     /// No remotes yet. `stop` says that the operator ends: what waits then goes at once.
-    pub fn new(stop: CancellationToken) -> Self {
+    pub fn new(stop: CancellationToken, metrics: Metrics) -> Self {
         Self {
             entries: Mutex::default(),
             tasks: Mutex::default(),
             stop,
+            metrics,
         }
     }
 
@@ -80,10 +84,20 @@ impl Remotes {
     ) -> Result<Outcome, Error> {
         let entry = self.entry(url, options)?;
         let (reply, answer) = oneshot::channel();
-        if entry.enqueue(branch.clone(), Queued { job, reply }) {
+        let queued = Queued {
+            job,
+            reply,
+            span: Span::current(),
+        };
+        if entry.enqueue(branch.clone(), queued) {
             let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
-            tasks.spawn(serve(entry, branch, self.stop.clone()));
+            tasks.spawn(serve(
+                entry,
+                branch,
+                self.stop.clone(),
+                self.metrics.clone(),
+            ));
         }
         answer.await.unwrap_or(Err(Error::Interrupted))
     }
@@ -102,6 +116,7 @@ impl Remotes {
         }
         let remote =
             Remote::new(url.clone(), options).map_err(|error| Error::Git(Arc::new(error)))?;
+        let remote = remote.with_metrics(self.metrics.clone());
         let entry = Arc::new(Entry {
             options: options.clone(),
             remote,
@@ -173,8 +188,28 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// Of the trace of the first of these jobs; it names those of the others.
+fn span(entry: &Entry, jobs: &[Queued]) -> Span {
+    let parent = jobs.first().and_then(|job| job.span.id());
+    let span = info_span!(
+        parent: parent,
+        "batch",
+        git.remote = %entry.remote.url(),
+        jobs = jobs.len()
+    );
+    for job in jobs.iter().skip(1) {
+        span.follows_from(&job.span);
+    }
+    span
+}
+
 /// Carries out what comes into a queue, until nothing does.
-async fn serve(entry: Arc<Entry>, branch: Option<BranchName>, stop: CancellationToken) {
+async fn serve(
+    entry: Arc<Entry>,
+    branch: Option<BranchName>,
+    stop: CancellationToken,
+    metrics: Metrics,
+) {
     let mut turn = Turn {
         entry: &entry,
         branch: &branch,
@@ -189,6 +224,10 @@ async fn serve(entry: Arc<Entry>, branch: Option<BranchName>, stop: Cancellation
             }
         }
         let jobs = entry.take(&turn);
-        batch::run(&entry.remote, branch.as_ref(), jobs).await;
+        metrics.batch(jobs.len());
+        let span = span(&entry, &jobs);
+        batch::run(&entry.remote, branch.as_ref(), jobs)
+            .instrument(span)
+            .await;
     }
 }

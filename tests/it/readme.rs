@@ -191,7 +191,7 @@ async fn starts() {
         // Of a namespace that is not there, so that other tests are not disturbed.
         .map(|launch| {
             launch
-                .args(["run", "--watch-namespaces=readme"])
+                .args(["run", "--watch-namespaces=readme", "--metrics-address=0"])
                 .env("KUBECONFIG", kubeconfig)
         })
         .and_then(Launch::spawn)

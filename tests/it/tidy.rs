@@ -10,17 +10,19 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
     ("tls", &[]),
+    ("metrics", &[]),
+    ("server", &["metrics"]),
     ("telemetry", &["config"]),
-    ("registry", &["hosts", "tls"]),
-    ("git", &["hosts", "tls"]),
-    ("write_back", &["git"]),
+    ("registry", &["hosts", "metrics", "tls"]),
+    ("git", &["hosts", "metrics", "tls"]),
+    ("write_back", &["git", "metrics"]),
     ("argocd", &[]),
-    ("generate", &["api", "cli"]),
+    ("generate", &["api", "cli", "metrics"]),
     (
         "controller",
         &[
@@ -29,7 +31,10 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "config",
             "git",
             "hosts",
+            "metrics",
             "registry",
+            "server",
+            "telemetry",
             "write_back",
         ],
     ),
@@ -41,6 +46,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "config",
             "controller",
             "generate",
+            "metrics",
             "registry",
             "telemetry",
             "tls",

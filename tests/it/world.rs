@@ -45,6 +45,7 @@ pub(crate) struct World {
     operator: Option<Child>,
     flags: Vec<String>,
     kubeconfig: PathBuf,
+    environment: Vec<(&'static str, &'static str)>,
     /// What operators that are gone had written to their logs.
     old_logs: String,
 }
@@ -80,6 +81,7 @@ impl World {
             operator: None,
             flags,
             kubeconfig: server.kubeconfig().to_owned(),
+            environment: Vec::new(),
             old_logs: String::new(),
         };
         let ca = world
@@ -123,6 +125,11 @@ impl World {
         self.flags = flags;
     }
 
+    /// Sets a variable of the environment of operators that are started from now on.
+    pub(crate) fn environment(&mut self, name: &'static str, value: &'static str) {
+        self.environment.push((name, value));
+    }
+
     /// Starts an operator; what it does is seen in the world, so nothing is waited for.
     pub(crate) fn start_operator(&mut self) {
         self.operator = Some(self.launch_operator());
@@ -136,13 +143,17 @@ impl World {
             PathBuf::from(env!("CARGO_BIN_EXE_image-update-operator")),
         )
         .map(|launch| {
-            launch
+            let variables = self.environment.iter();
+            variables
+                .fold(launch, |launch, (name, value)| launch.env(name, *value))
                 .args(
                     ["run".to_owned()]
                         .into_iter()
                         .chain(self.flags.iter().cloned()),
                 )
                 .env("KUBECONFIG", kubeconfig)
+                // Operators that run beside each other can't share a port.
+                .env("IMAGE_UPDATE_METRICS_ADDRESS", "0")
                 .env(
                     "IMAGE_UPDATE_LOG_LEVEL",
                     "debug,hyper=info,h2=info,tower=info,kube=info",

@@ -10,7 +10,8 @@ use image_update_core::remote::BranchName;
 use image_update_core::template::{ImageChange, target_key};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
-use tracing::warn;
+use tokio::time::Instant;
+use tracing::{Instrument as _, info_span, warn};
 
 use super::destinations::{Destination, GitDestination, overrides_path};
 use super::gather::Gathered;
@@ -26,6 +27,7 @@ use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::status::{FIELD_MANAGER, names};
 use crate::git::update::Paths;
+use crate::metrics::Metrics;
 use crate::write_back::job::{CommitStyle, Decided, Job, Outcome};
 
 /// How many destinations of one policy are written at once.
@@ -52,6 +54,7 @@ struct Inputs {
     settled: Settled,
     lookups: Lookups,
     now: Timestamp,
+    metrics: Metrics,
 }
 
 /// Decides and writes every destination, each for itself.
@@ -76,6 +79,7 @@ impl Task<'_> {
                 settled: self.settled.clone(),
                 lookups,
                 now: self.context.clock.now(),
+                metrics: self.context.metrics.clone(),
             };
             let (plan, written) = match &destination {
                 Destination::Git(git) => self.write_git(&destination, git, inputs).await,
@@ -125,6 +129,7 @@ impl Task<'_> {
             .context
             .remotes
             .submit(url, &options, git.branch.clone(), job)
+            .instrument(info_span!("write", git.remote = %url))
             .await;
         let plan: Option<Plan> = plan.lock().unwrap_or_else(PoisonError::into_inner).take();
         let written = match outcome {
@@ -279,12 +284,15 @@ fn job(
 
 impl Inputs {
     fn decide(&self, files: &Files<'_>, branch: Option<&BranchName>) -> Plan {
+        let _span = info_span!("decide").entered();
+        let started = Instant::now();
         let candidates = self.candidates();
         let images = self.images(&candidates, branch);
         let mut plan = plan::decide(&images, &self.targets, files, &self.lookups.digests);
         // Nobody asks the operator for all of them, and they would take the memory of the tags
         // until a push is through.
         plan.forget_rejected();
+        self.metrics.selected(started.elapsed());
         plan
     }
 

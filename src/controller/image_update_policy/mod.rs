@@ -11,6 +11,7 @@ mod gather;
 mod git_access;
 mod images;
 mod lookups;
+mod measure;
 mod report;
 mod settled;
 
@@ -21,9 +22,12 @@ use image_update_core::remote::{BranchName, RemoteUrl};
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tokio::sync::Mutex as AsyncMutex;
-use tracing::{info, instrument, warn};
+use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info, info_span, warn};
 
-use super::context::{Context, GuardedPolicy};
+use super::conditions::Health;
+use super::context::{Context, GuardedPolicy, key};
 use super::error::Error;
 use super::status::{ReportError, names};
 use super::undecodable;
@@ -35,6 +39,9 @@ use gather::Gathered;
 use lookups::Lookups;
 use report::Report;
 use settled::Settled;
+
+/// What is reconciled, as metrics have it.
+const KIND: &str = "ImageUpdatePolicy";
 
 /// How one reconciliation of a policy ended, when its spec could be read.
 enum Outcome {
@@ -96,16 +103,34 @@ enum Written {
 }
 
 /// Compares what should run with what the target says, and writes the difference.
-#[instrument(skip_all, fields(object.kind = "ImageUpdatePolicy", object.namespace = names(kube::Resource::meta(&*object)).0, object.name = names(kube::Resource::meta(&*object)).1))]
+///
+/// It goes on with the trace of the scan that asked for it.
 pub(super) async fn reconcile(
     object: Arc<GuardedPolicy>,
     context: Arc<Context>,
 ) -> Result<Action, ReportError> {
+    let key = key(kube::Resource::meta(&*object));
+    let span = info_span!(
+        "reconcile",
+        object.kind = KIND,
+        object.namespace = key.0,
+        object.name = key.1,
+        outcome = Empty
+    );
+    context.traces.take_up(&key, &span);
+    look(object, context).instrument(span).await
+}
+
+async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Action, ReportError> {
     context.stores_are_filled().await;
+    let started = Instant::now();
     let now = context.clock.now();
     let policy = match &object.0 {
         Ok(policy) => policy,
         Err(invalid) => {
+            context
+                .metrics
+                .reconciled(KIND, Health::Stalled.as_str(), started.elapsed());
             return undecodable::report(
                 &context.policy_statuses,
                 &invalid.metadata,
@@ -142,6 +167,11 @@ pub(super) async fn reconcile(
         .write(&policy.metadata, previous.as_ref(), &report.status)
         .await?;
     super::events::publish(&context.recorder, policy, report.notices).await;
+    measure::outcome(&context.metrics, &outcome, context.clock.now());
+    Span::current().record("outcome", report.health.as_str());
+    context
+        .metrics
+        .reconciled(KIND, report.health.as_str(), started.elapsed());
     Ok(report.action)
 }
 
@@ -179,7 +209,9 @@ async fn run(
     }
 
     let permit = context.permit().await;
-    let images = gather::images(policy, &model, context).await;
+    let images = gather::images(policy, &model, context)
+        .instrument(info_span!("gather"))
+        .await;
     let destinations = if images.iter().all(|image| image.tags.is_err()) {
         Vec::new()
     } else {
@@ -246,7 +278,7 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
             log_write(write);
         }
     }
-    if report.is_news && !report.is_ready {
+    if report.is_news && report.health != Health::Ready {
         warn!(
             reason = report.reason.as_str(),
             ready.message = report.message,

@@ -38,7 +38,8 @@ pub(super) struct Report {
     pub(super) action: Action,
     /// Whether the `Ready` reason changed.
     pub(super) is_news: bool,
-    pub(super) is_ready: bool,
+    /// Whether all is well.
+    pub(super) health: Health,
     pub(super) reason: Reason,
     pub(super) message: String,
 }
@@ -109,7 +110,7 @@ impl Report {
             notices,
             action,
             is_news,
-            is_ready: verdict.health == Health::Ready,
+            health: verdict.health,
             reason: verdict.reason,
             message: verdict.message,
         }
@@ -121,7 +122,7 @@ impl Report {
             notices: Vec::new(),
             action,
             is_news: false,
-            is_ready: true,
+            health: verdict.health,
             reason: verdict.reason,
             message: verdict.message.clone(),
         }

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use image_update_core::image::Sightings;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
-use tracing::{info, instrument, warn};
+use tokio::time::Instant;
+use tracing::{Span, info, instrument, warn};
 
+use super::conditions::Health;
 use super::context::{Context, GuardedWatch};
 use super::error::Error;
 use super::registries;
@@ -21,6 +23,9 @@ use crate::api::validate::{self, WatchModel};
 pub(super) use gather::access;
 use report::{Report, Scanned};
 
+/// What is reconciled, as metrics have it.
+const KIND: &str = "ImageWatch";
+
 /// How one reconciliation of a watch ended, when it did not fail.
 enum Outcome {
     /// The spec says `suspend`.
@@ -30,15 +35,19 @@ enum Outcome {
 }
 
 /// Lists the tags of one watch if that is due, and says on the object how it went.
-#[instrument(skip_all, fields(object.kind = "ImageWatch", object.namespace = names(kube::Resource::meta(&*object)).0, object.name = names(kube::Resource::meta(&*object)).1))]
+#[instrument(skip_all, fields(object.kind = KIND, object.namespace = names(kube::Resource::meta(&*object)).0, object.name = names(kube::Resource::meta(&*object)).1, outcome = tracing::field::Empty))]
 pub(super) async fn reconcile(
     object: Arc<GuardedWatch>,
     context: Arc<Context>,
 ) -> Result<Action, ReportError> {
+    let started = Instant::now();
     let now = context.clock.now();
     let watch = match &object.0 {
         Ok(watch) => watch,
         Err(invalid) => {
+            context
+                .metrics
+                .reconciled(KIND, Health::Stalled.as_str(), started.elapsed());
             return undecodable::report(
                 &context.watch_statuses,
                 &invalid.metadata,
@@ -65,6 +74,10 @@ pub(super) async fn reconcile(
         .write(&watch.metadata, previous.as_ref(), &report.status)
         .await?;
     super::events::publish(&context.recorder, watch, report.notices).await;
+    Span::current().record("outcome", report.health.as_str());
+    context
+        .metrics
+        .reconciled(KIND, report.health.as_str(), started.elapsed());
     if report.concerns_policies {
         let (namespace, name) = names(&watch.metadata);
         context.trigger_policies_of(namespace, name);

@@ -54,6 +54,8 @@ pub(super) struct Report {
     pub(super) concerns_policies: bool,
     /// Whether the `Ready` reason changed.
     pub(super) is_news: bool,
+    /// Whether all is well.
+    pub(super) health: Health,
 }
 
 impl Report {
@@ -99,6 +101,7 @@ impl Report {
                 || is_news
                 || old.observed_generation != watch.metadata.generation,
             is_news,
+            health: verdict.health,
             status,
         }
     }

@@ -107,6 +107,16 @@ fn a_flag_that_is_missing_or_unknown_is_named() {
     );
     check(&["explode"], "'explode'", "'explain'");
     check(&["--log-level", "a=b=c", "version"], "--log-level", "info");
+    check(
+        &["run", "--otlp-endpoint=grpc://collector:4317"],
+        "--otlp-endpoint",
+        "http://HOST:PORT",
+    );
+    check(
+        &["run", "--otlp-sampling-ratio=2"],
+        "--otlp-sampling-ratio",
+        "--help",
+    );
 }
 
 #[test]

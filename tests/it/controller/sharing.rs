@@ -172,7 +172,7 @@ async fn an_unreadable_object_is_reported_and_the_others_go_on() {
     )
     .map(|launch| {
         launch
-            .args(["run"])
+            .args(["run", "--metrics-address=0"])
             .env("KUBECONFIG", server.kubeconfig().display().to_string())
     })
     .and_then(Launch::spawn)

@@ -1,0 +1,163 @@
+//! What the objects say at the time of a scrape, and whether the operator is ready.
+//!
+//! Counted anew each time from the stores, which have the statuses as the API server has them: so
+//! the numbers of two operators agree, and none is left behind by an object that is gone.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::DeserializeGuard;
+
+use super::context::Context;
+use crate::api::v1alpha1::{ImageState, Reason};
+use crate::metrics::Inventory;
+use crate::server::Pages;
+
+/// The pages about a running operator.
+pub(super) struct Observed(pub(super) Arc<Context>);
+
+impl Pages for Observed {
+    fn metrics(&self) -> String {
+        self.0.metrics.text(&inventory(&self.0))
+    }
+
+    fn not_ready(&self) -> Option<&'static str> {
+        let context = &self.0;
+        if context.stop.is_cancelled() {
+            Some("stopping: writes that are under way end\n")
+        } else if context.watches_are_known.is_cancelled()
+            && context.policies_are_known.is_cancelled()
+        {
+            None
+        } else {
+            Some("starting: the objects are not all known yet\n")
+        }
+    }
+}
+
+fn inventory(context: &Context) -> Inventory {
+    let mut inventory = Inventory::default();
+    for watch in context.watches.state() {
+        let DeserializeGuard(Ok(watch)) = &*watch else {
+            undecodable("ImageWatch", &mut inventory);
+            continue;
+        };
+        let status = watch.status.as_ref();
+        note(
+            "ImageWatch",
+            status.map(|it| it.conditions.as_slice()),
+            &mut inventory,
+        );
+        let scan = status.and_then(|status| status.last_scan.as_ref());
+        inventory.tags += scan.map_or(0, |scan| i64::from(scan.tags));
+    }
+    for policy in context.policies.state() {
+        let DeserializeGuard(Ok(policy)) = &*policy else {
+            undecodable("ImageUpdatePolicy", &mut inventory);
+            continue;
+        };
+        let status = policy.status.as_ref();
+        note(
+            "ImageUpdatePolicy",
+            status.map(|it| it.conditions.as_slice()),
+            &mut inventory,
+        );
+        let Some(status) = status else {
+            continue;
+        };
+        for image in &status.images {
+            *inventory.images.entry(state(image.state)).or_default() += 1;
+        }
+        let applications = status.applications.as_ref();
+        inventory.applications += applications.map_or(0, |counts| i64::from(counts.matched));
+    }
+    inventory
+}
+
+/// Counts an object by its condition `Ready`, which is `Unknown` before the first one.
+fn note(kind: &'static str, conditions: Option<&[Condition]>, inventory: &mut Inventory) {
+    let mut conditions = conditions.unwrap_or_default().iter();
+    let ready = conditions.find(|condition| condition.type_ == "Ready");
+    let (status, reason) = match ready {
+        Some(ready) => (status(&ready.status), reason(&ready.reason)),
+        None => ("Unknown", Reason::Progressing.as_str()),
+    };
+    *inventory.objects.entry((kind, status, reason)).or_default() += 1;
+}
+
+/// An object that can't be read; what its status says can't be either.
+fn undecodable(kind: &'static str, inventory: &mut Inventory) {
+    let label = (kind, "False", Reason::Undecodable.as_str());
+    *inventory.objects.entry(label).or_default() += 1;
+}
+
+/// Whoever may write statuses could write any text.
+fn status(text: &str) -> &'static str {
+    match text {
+        "True" => "True",
+        "False" => "False",
+        _ => "Unknown",
+    }
+}
+
+fn reason(text: &str) -> &'static str {
+    let known = serde_json::from_value::<Reason>(text.into());
+    known.map_or("Unknown", Reason::as_str)
+}
+
+fn state(state: ImageState) -> &'static str {
+    match state {
+        ImageState::UpToDate => "UpToDate",
+        ImageState::Pending => "Pending",
+        ImageState::Held => "Held",
+        ImageState::Failed => "Failed",
+        ImageState::NotLive => "NotLive",
+        ImageState::NoCandidate => "NoCandidate",
+        ImageState::Suspended => "Suspended",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(condition: Option<(&str, &str, &str)>, expected: (&'static str, &'static str)) {
+        let condition = condition.map(|(type_, status, reason)| Condition {
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            message: String::new(),
+            observed_generation: None,
+            reason: reason.to_owned(),
+            status: status.to_owned(),
+            type_: type_.to_owned(),
+        });
+        let mut inventory = Inventory::default();
+        note("ImageWatch", Some(condition.as_slice()), &mut inventory);
+        let (status, reason) = expected;
+        assert_eq!(
+            inventory.objects.into_iter().collect::<Vec<_>>(),
+            [(("ImageWatch", status, reason), 1)]
+        );
+    }
+
+    #[test]
+    fn objects_are_counted_by_words_of_ours() {
+        check(Some(("Ready", "True", "Succeeded")), ("True", "Succeeded"));
+        check(
+            Some(("Ready", "False", "RegistryRateLimited")),
+            ("False", "RegistryRateLimited"),
+        );
+        check(
+            Some(("Ready", "maybe", "SomebodyElses")),
+            ("Unknown", "Unknown"),
+        );
+        check(
+            Some(("Stalled", "True", "InvalidSpec")),
+            ("Unknown", "Progressing"),
+        );
+        check(None, ("Unknown", "Progressing"));
+    }
+}
