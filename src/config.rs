@@ -1,8 +1,11 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
+use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
@@ -58,6 +61,43 @@ pub struct RunConfig {
     )]
     pub argocd_credentials: ArgocdCredentials,
 
+    /// Makes policies of the annotations that argocd-image-updater reads on Applications of Argo CD's
+    /// namespace. With `false`, annotations have no effect; policies that were made of them stay.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_LEGACY_ANNOTATIONS",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true
+    )]
+    pub legacy_annotations: bool,
+
+    /// Other namespaces whose annotated Applications are converted, separated by commas; `*` is all.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_APPLICATION_NAMESPACES",
+        value_name = "NAMESPACE,…",
+        value_delimiter = ','
+    )]
+    pub application_namespaces: Vec<String>,
+
+    /// How often the tags of converted Applications' images are listed, from `10s` to `168h`.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_INTERVAL",
+        value_name = "DURATION",
+        default_value = "2m",
+        value_parser = interval
+    )]
+    pub interval: String,
+
+    /// Converts annotations even while argocd-image-updater runs: the two then take turns.
+    #[arg(long, env = "IMAGE_UPDATE_CONVERT_BESIDE_OLD_UPDATER")]
+    pub convert_beside_old_updater: bool,
+
     /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a push does
     /// not count.
     #[arg(
@@ -84,6 +124,26 @@ pub struct RunConfig {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     pub shutdown_timeout: u64,
+}
+
+/// Why an interval can't be that of a watch.
+#[derive(Debug, thiserror::Error)]
+enum IntervalError {
+    #[error(transparent)]
+    Duration(DurationError),
+    #[error("it is at least 10s and at most 168h")]
+    Range,
+}
+
+/// An interval that an ImageWatch may have.
+fn interval(text: &str) -> Result<String, IntervalError> {
+    /// What the schema of ImageWatch permits.
+    const RANGE: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(168);
+    let read = duration::parse(text).map_err(IntervalError::Duration)?;
+    if !RANGE.contains(&read) {
+        return Err(IntervalError::Range);
+    }
+    Ok(text.to_owned())
 }
 
 /// Which policies may use Argo CD's own repository credentials.

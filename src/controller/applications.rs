@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use image_update_core::argocd;
+use image_update_core::{argocd, legacy};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
@@ -31,8 +31,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub(super) struct Known {
     /// What deciding takes.
     pub(super) facts: Arc<argocd::Application>,
+    /// Its uid.
+    pub(super) uid: String,
     /// Its labels.
     pub(super) labels: BTreeMap<String, String>,
+    /// Its annotations that the predecessor reads.
+    pub(super) annotations: BTreeMap<String, String>,
     /// The overrides of each source, in the form of an `.argocd-source` file.
     pub(super) overrides: Vec<Vec<u8>>,
 }
@@ -46,6 +50,8 @@ pub(super) struct Applications {
     known: RwLock<HashMap<Key, Arc<Known>>>,
     /// Cancelled once they are known, or it is known that there is no such kind.
     pub(super) are_known: CancellationToken,
+    /// Cancelled once all of them were listed: not even one may be missing.
+    pub(super) are_listed: CancellationToken,
     /// Cancelled once the kind is there.
     pub(super) kind_is_there: CancellationToken,
 }
@@ -53,9 +59,15 @@ pub(super) struct Applications {
 impl Known {
     fn of(application: &Application) -> Self {
         let sources = application.sources();
+        let annotations = application.annotations().iter();
         Self {
             facts: Arc::new(application.facts()),
+            uid: application.uid().unwrap_or_default(),
             labels: application.labels().clone(),
+            annotations: annotations
+                .filter(|(key, _)| key.starts_with(legacy::PREFIX))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
             overrides: sources.into_iter().map(SourceSpec::overrides).collect(),
         }
     }
@@ -69,6 +81,18 @@ impl Applications {
             return Err(Error::ApplicationsUnavailable);
         }
         Ok(())
+    }
+
+    /// One, by namespace and name.
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Known>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).cloned()
+    }
+
+    /// All, in no order.
+    pub(super) fn all(&self) -> Vec<Arc<Known>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().cloned().collect()
     }
 
     /// All of a namespace, sorted by name.
@@ -170,6 +194,7 @@ async fn follow_one(
                 mine.insert(key);
                 if let Some(news) = context.applications.put(&application) {
                     context.trigger_policies_that_select(&news);
+                    context.legacy.application_changed(&news);
                 }
             }
             Ok(Event::Delete(application)) => {
@@ -188,6 +213,7 @@ async fn follow_one(
                 let left = missing.fetch_sub(usize::from(first), Ordering::SeqCst);
                 if first && left == 1 {
                     context.applications.are_known.cancel();
+                    context.applications.are_listed.cancel();
                 }
                 first = false;
             }
@@ -201,6 +227,8 @@ async fn follow_one(
 
 fn forget(key: &Key, context: &Context) {
     if let Some(old) = context.applications.remove(key) {
-        context.trigger_policies_that_select(&[old]);
+        let states = [old];
+        context.trigger_policies_that_select(&states);
+        context.legacy.application_changed(&states);
     }
 }

@@ -41,5 +41,15 @@ pub const GROUP: &str = "image-update.dev";
 /// Any new value of this annotation asks for a reconciliation now.
 pub const REQUESTED_AT_ANNOTATION: &str = "image-update.dev/requestedAt";
 
+/// The label of objects that the operator makes.
+pub const ORIGIN_LABEL: &str = "image-update.dev/origin";
+
+/// Its value on policies and watches that were made from annotations of the predecessor. Without it
+/// an object belongs to whoever made it, and is never changed or deleted.
+pub const ORIGIN_ANNOTATIONS: &str = "annotations";
+
+/// On such an object: what was written last, as one word.
+pub const CONVERTED_ANNOTATION: &str = "image-update.dev/converted";
+
 /// Any new value of this annotation on a policy lets it write again what was taken back in git.
 pub const RELEASE_ANNOTATION: &str = "image-update.dev/release";
