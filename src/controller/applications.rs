@@ -3,7 +3,7 @@
 //! Not a reflector: an Application is large and its status changes all the time. Kept is what
 //! deciding takes, and only a change of that is news.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -47,7 +47,7 @@ type Key = (String, String);
 /// The Applications of the namespaces that the operator looks at.
 #[derive(Default)]
 pub(super) struct Applications {
-    known: RwLock<HashMap<Key, Arc<Known>>>,
+    known: RwLock<BTreeMap<Key, Arc<Known>>>,
     /// Cancelled once they are known, or it is known that there is no such kind.
     pub(super) are_known: CancellationToken,
     /// Cancelled once all of them were listed: not even one may be missing.
@@ -98,13 +98,12 @@ impl Applications {
     /// All of a namespace, sorted by name.
     pub(super) fn of_namespace(&self, namespace: &str) -> Vec<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<Arc<Known>> = known
-            .iter()
-            .filter(|((of, _), _)| of == namespace)
+        let from = (namespace.to_owned(), String::new());
+        known
+            .range(from..)
+            .take_while(|((of, _), _)| of == namespace)
             .map(|(_, known)| Arc::clone(known))
-            .collect();
-        found.sort_by(|a, b| a.facts.name.cmp(&b.facts.name));
-        found
+            .collect()
     }
 
     /// Puts an Application in; returns what was known before if it is news.

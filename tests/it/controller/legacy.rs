@@ -15,6 +15,7 @@ use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::argocd_credentials::{apply, template};
 use crate::world::World;
 
 const PREFIX: &str = "argocd-image-updater.argoproj.io/";
@@ -65,6 +66,10 @@ impl Legacy {
     }
 
     fn applications(&self) -> Api<DynamicObject> {
+        self.applications_of(&self.world.namespace)
+    }
+
+    fn applications_of(&self, namespace: &str) -> Api<DynamicObject> {
         let resource = ApiResource {
             group: "argoproj.io".to_owned(),
             version: "v1alpha1".to_owned(),
@@ -72,17 +77,27 @@ impl Legacy {
             kind: "Application".to_owned(),
             plural: "applications".to_owned(),
         };
-        Api::namespaced_with(self.world.kube.clone(), &self.world.namespace, &resource)
+        Api::namespaced_with(self.world.kube.clone(), namespace, &resource)
     }
 
     /// Applies an Application whose source is the folder of its name, of this type. Annotations that
     /// it had before and has no more go.
     async fn application(&self, name: &str, source_type: &str, annotations: &[(&str, &str)]) {
+        let object = self.object(name, source_type, annotations);
+        let parameters = PatchParams::apply("test");
+        let applied = self
+            .applications()
+            .patch(name, &parameters, &Patch::Apply(&object))
+            .await;
+        applied.expect("the API server takes the Application");
+    }
+
+    fn object(&self, name: &str, source_type: &str, annotations: &[(&str, &str)]) -> Value {
         let annotations = annotations.iter();
         let annotations: serde_json::Map<String, Value> = annotations
             .map(|(key, value)| (format!("{PREFIX}{key}"), json!(value)))
             .collect();
-        let object = json!({
+        json!({
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Application",
             "metadata": {"name": name, "annotations": annotations},
@@ -97,13 +112,7 @@ impl Legacy {
                 "sourceType": source_type,
                 "summary": {"images": [format!("{}:1.0.0", self.image())]},
             },
-        });
-        let parameters = PatchParams::apply("test");
-        let applied = self
-            .applications()
-            .patch(name, &parameters, &Patch::Apply(&object))
-            .await;
-        applied.expect("the API server takes the Application");
+        })
     }
 
     /// An Application whose kustomization is written as the Secret `git`.
@@ -532,6 +541,63 @@ async fn beside_a_deployment_of_the_old_updater_it_is_converted_only_if_told_to(
     legacy.world.flag("--convert-beside-old-updater");
     legacy.world.start_operator();
     legacy.tag_becomes("app", "1.1.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn argo_cds_own_credentials_serve_as_they_did() {
+    let mut legacy = with_kustomizations(&["plain", "spelled"]).await;
+    template(&legacy.world).await;
+    let spec = json!({"sourceRepos": ["*"]});
+    apply(&legacy.world, "AppProject", "appprojects", "default", spec).await;
+    let git = ("write-back-method", "git");
+    legacy.kustomized("plain", &[git]).await;
+    let git = ("write-back-method", "git:repocreds");
+    legacy.kustomized("spelled", &[git]).await;
+    legacy.world.start_operator();
+    legacy.tag_becomes("plain", "1.1.0").await;
+    legacy.tag_becomes("spelled", "1.1.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applications_of_other_namespaces_are_converted_if_they_are_named() {
+    let mut legacy = with_kustomizations(&["here"]).await;
+    let team = World::start().await;
+    legacy
+        .world
+        .flag(&format!("--watch-namespaces={}", team.namespace));
+    let image = legacy.image();
+    let there = legacy.applications_of(&team.namespace);
+    let list = format!("web={image}");
+    let object = legacy.object("there", "Helm", &[("image-list", &list)]);
+    let parameters = PatchParams::apply("test");
+    let applied = there
+        .patch("there", &parameters, &Patch::Apply(&object))
+        .await;
+    applied.expect("the API server takes the Application");
+    legacy.kustomized("here", &[]).await;
+    legacy.world.start_operator();
+    legacy.tag_becomes("here", "1.1.0").await;
+    let policies: Api<ImageUpdatePolicy> = team.api();
+    let found = policies.get_opt("there").await;
+    assert!(found.expect("policies can be read").is_none());
+    legacy.world.kill_operator();
+
+    legacy
+        .world
+        .flag(&format!("--application-namespaces={}", team.namespace));
+    legacy.world.start_operator();
+    let probe = async || {
+        let found = there.get("there").await;
+        let found = found.map_err(|error| error.to_string())?;
+        let found = &found.data["spec"]["source"]["helm"]["parameters"][1]["value"];
+        (*found == "1.1.0")
+            .then_some(())
+            .ok_or_else(|| found.to_string())
+    };
+    legacy.world.until(&"the Application", probe).await;
+    let watches: Api<ImageWatch> = team.api();
+    let watches = watches.list(&ListParams::default()).await;
+    assert_eq!(watches.expect("they can be listed").items.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
