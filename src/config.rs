@@ -10,6 +10,10 @@ use zeroize::Zeroizing;
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own, and no state of another"
+)]
 pub struct RunConfig {
     /// Namespaces whose objects are looked at, separated by commas. Unset: all.
     #[arg(
@@ -97,6 +101,17 @@ pub struct RunConfig {
     /// Converts annotations even while argocd-image-updater runs: the two then take turns.
     #[arg(long, env = "IMAGE_UPDATE_CONVERT_BESIDE_OLD_UPDATER")]
     pub convert_beside_old_updater: bool,
+
+    /// Whether Argo CD is asked to look at git again at once for each Application whose files were
+    /// pushed, by the annotation `argocd.argoproj.io/refresh`; else it does so in its own time.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_REFRESH_APPLICATIONS",
+        value_name = "BOOL",
+        default_value_t = true,
+        action = ArgAction::Set
+    )]
+    pub refresh_applications: bool,
 
     /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a push does
     /// not count.

@@ -11,6 +11,9 @@ use super::error::Error;
 /// How often it is tried if others write at the same time.
 const MOST_ATTEMPTS: u32 = 5;
 
+/// Any value of it is taken away by Argo CD once it has looked.
+const REFRESH_ANNOTATION: &str = "argocd.argoproj.io/refresh";
+
 /// The lists that an override consists of, by the block and the field they stand in.
 const LISTS: [(&str, &str); 3] = [
     ("helm", "parameters"),
@@ -92,6 +95,21 @@ pub async fn update(
     Err(Error::Conflict {
         name: shown,
         attempts: MOST_ATTEMPTS,
+    })
+}
+
+/// Asks Argo CD to compare an Application with its source at once.
+///
+/// The annotation: <https://argo-cd.readthedocs.io/en/stable/user-guide/annotations-and-labels/>
+pub async fn refresh(kube: &Client, namespace: &str, name: &str) -> Result<(), Error> {
+    let api: Api<Application> = Api::namespaced(kube.clone(), namespace);
+    let annotations = json!({REFRESH_ANNOTATION: "normal"});
+    let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+    let parameters = PatchParams::default();
+    let patched = api.patch_metadata(name, &parameters, &patch).await;
+    patched.map(drop).map_err(|source| Error::Write {
+        name: format!("{namespace}/{name}"),
+        source: Box::new(source),
     })
 }
 

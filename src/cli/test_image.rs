@@ -180,12 +180,7 @@ async fn ask(
     if let Strategy::Digest(tag) = &policy.strategy {
         return follow(client, repository, tag, access).await;
     }
-    let TagList {
-        tags,
-        revision: _,
-        requests: _,
-        skipped,
-    } = client.list_tags(repository, access).await?;
+    let TagList { tags, skipped, .. } = client.list_tags(repository, access).await?;
     if let Some(skipped) = skipped {
         warn(&format!(
             "{repository}: {} entries of the list are no tags, such as {}",

@@ -226,6 +226,7 @@ async fn follow_one(
 
 fn forget(key: &Key, context: &Context) {
     if let Some(old) = context.applications.remove(key) {
+        context.put_backs.forget(&format!("{}/{}", key.0, key.1));
         let states = [old];
         context.trigger_policies_that_select(&states);
         context.legacy.application_changed(&states);

@@ -15,6 +15,7 @@ use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::legacy::Legacy;
+use super::put_backs::PutBacks;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
 use crate::api::v1alpha1::{
@@ -57,6 +58,10 @@ pub(super) struct Context {
     pub(super) argocd_namespace: String,
     /// Which policies may use Argo CD's credentials.
     pub(super) argocd_credentials: ArgocdCredentials,
+    /// Whether Applications are asked to look at git again after a push.
+    pub(super) refreshes: bool,
+    /// Applications that somebody else puts back.
+    pub(super) put_backs: PutBacks,
     /// What Argo CD knows of git remotes.
     pub(super) argocd_repositories: ArgocdRepositories,
     /// The time.
@@ -113,6 +118,8 @@ impl Context {
             allowed_hosts,
             argocd_namespace: config.argocd_namespace.clone(),
             argocd_credentials: config.argocd_credentials,
+            refreshes: config.refresh_applications,
+            put_backs: PutBacks::default(),
             argocd_repositories: ArgocdRepositories::default(),
             clock,
             backoff: Backoff::default(),

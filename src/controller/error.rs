@@ -186,6 +186,17 @@ pub(super) enum Error {
     #[error(transparent)]
     Application(argocd::error::Error),
 
+    /// What was written to an Application does not stay there.
+    #[error(
+        "Application {application} is put back whenever it is written; what generates it, such as \
+         an ApplicationSet, owns its parameters\n\
+         hint: write where they come from (writeBack.git), or have the owner ignore them"
+    )]
+    PutBack {
+        /// `namespace/name`.
+        application: String,
+    },
+
     /// Another policy, the older one, writes the same field.
     #[error("{holder} writes {image} in {path} already; change or remove one of the two")]
     Conflict {
@@ -313,6 +324,7 @@ impl Error {
                 ArgocdProblem::OtherNamespace | ArgocdProblem::NoApplication,
             )
             | Self::TooManyBuilds { .. }
+            | Self::PutBack { .. }
             | Self::Conflict { .. } => Disposition::Stall,
             Self::WatchNotFound { .. }
             | Self::WatchNotReady { .. }
@@ -369,6 +381,7 @@ impl Error {
             },
             Self::Conflict { .. } => Reason::Conflict,
             Self::ApplicationsUnavailable => Reason::ApplicationsUnavailable,
+            Self::PutBack { .. } => Reason::PutBack,
             Self::NoApplication => Reason::NoApplication,
             Self::ApplicationPlace { .. } | Self::SourceAddress { .. } => Reason::InvalidSource,
             Self::Application(argocd::error::Error::Conflict { .. }) => Reason::ApplicationConflict,

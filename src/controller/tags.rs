@@ -169,7 +169,8 @@ impl Scans {
                 };
             }
         }
-        let outcome = client.list_tags(repository, access).await;
+        let before = kept.list.as_deref();
+        let outcome = client.list_tags_again(repository, access, before).await;
         let outcome = outcome.map(Arc::new).map_err(Arc::new);
         let time = self.clock.now();
         let list = outcome.as_ref().ok();

@@ -306,6 +306,14 @@ fn guide(reason: Reason) -> Guide {
             "converts no annotations until it is gone; what was converted before goes on",
             "Scale argocd-image-updater to 0, or run the operator with `--convert-beside-old-updater`.",
         ),
+        Reason::PutBack => (
+            Policy,
+            STALLS,
+            "Write where the parameters come from (`writeBack.git`), or have their owner leave them \
+             alone: `ignoreApplicationDifferences` of an ApplicationSet, `ignoreDifferences` of an \
+             Application. A new tag, a changed spec or a new value of the annotation \
+             `image-update.dev/release` tries again.",
+        ),
         Reason::Conflict => (
             Policy,
             STALLS,

@@ -46,9 +46,27 @@ impl Client {
         repository: &Repository,
         access: &Access,
     ) -> Result<TagList, Error> {
+        self.list_tags_again(repository, access, None).await
+    }
+
+    /// As [`Client::list_tags`]. A registry that gives its lists names (`ETag`) is told that of
+    /// the list `before`, and need not send it again if it is the same. That list must have been
+    /// told to the same `access`.
+    pub async fn list_tags_again(
+        &self,
+        repository: &Repository,
+        access: &Access,
+        before: Option<&TagList>,
+    ) -> Result<TagList, Error> {
         let mut exchange = self.exchange(repository, access).await?;
         let pause = exchange.pause.clone();
-        let listed = within(access, repository, &pause, tags::list(&mut exchange)).await;
+        let listed = within(
+            access,
+            repository,
+            &pause,
+            tags::list(&mut exchange, before),
+        )
+        .await;
         listed.inspect_err(|_| exchange.reconsider_tls())
     }
 

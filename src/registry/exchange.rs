@@ -5,7 +5,7 @@
 //! asked; that is in [`super::tags`] and [`super::manifest`].
 
 use image_update_core::image::Repository;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH, LOCATION};
 use reqwest::{Method, StatusCode};
 use url::Url;
 use zeroize::Zeroizing;
@@ -50,6 +50,8 @@ pub(super) struct Request {
     pub(super) url: Url,
     pub(super) accept: &'static str,
     pub(super) authorization: Option<HeaderValue>,
+    /// The `ETag` of what is known already: an answer that says no more than that is 304.
+    pub(super) if_none_match: Option<HeaderValue>,
     /// A form to post.
     pub(super) form: Option<Zeroizing<String>>,
     /// The most bytes of the answer's body.
@@ -64,6 +66,7 @@ impl Request {
             url,
             accept,
             authorization: None,
+            if_none_match: None,
             form: None,
             limit,
         }
@@ -242,6 +245,9 @@ impl<'a> Exchange<'a> {
         if let Some(authorization) = &request.authorization {
             builder = builder.header(AUTHORIZATION, authorization.clone());
         }
+        if let Some(etag) = &request.if_none_match {
+            builder = builder.header(IF_NONE_MATCH, etag.clone());
+        }
         if let Some(form) = &request.form {
             builder = builder
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -315,5 +321,6 @@ fn is_for_the_caller(status: StatusCode) -> bool {
         StatusCode::FORBIDDEN,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    status.is_client_error() && !has_one_meaning.contains(&status)
+    status == StatusCode::NOT_MODIFIED
+        || (status.is_client_error() && !has_one_meaning.contains(&status))
 }

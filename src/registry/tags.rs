@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use image_update_core::image::{Digest, Excerpt, TagSet};
 use image_update_core::wire::{link_header, tag_page};
-use reqwest::Method;
-use reqwest::header::LINK;
+use reqwest::header::{ETAG, HeaderValue, LINK};
+use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::answer::Answer;
@@ -47,6 +47,9 @@ pub struct TagList {
     pub requests: u32,
     /// What was in the list and is no tag, if anything.
     pub skipped: Option<SkippedTags>,
+    /// What the registry calls this state of a list of one page, for it to say that nothing
+    /// changed. Of several pages each would have to be asked for.
+    pub(super) etag: Option<HeaderValue>,
 }
 
 /// Entries of a list that were left out because nobody could pull them.
@@ -58,8 +61,11 @@ pub struct SkippedTags {
     pub first: Excerpt,
 }
 
-/// Reads every page.
-pub(super) async fn list(exchange: &mut Exchange<'_>) -> Result<TagList, Error> {
+/// Reads every page; or none, where the registry says that the list is what it was `before`.
+pub(super) async fn list(
+    exchange: &mut Exchange<'_>,
+    before: Option<&TagList>,
+) -> Result<TagList, Error> {
     let mut url = exchange.url("tags/list");
     url.set_query(Some(&format!("n={PAGE_TAGS}")));
 
@@ -67,11 +73,23 @@ pub(super) async fn list(exchange: &mut Exchange<'_>) -> Result<TagList, Error> 
     let mut visited = HashSet::new();
     for _ in 0..MAX_PAGES {
         visited.insert(url.clone());
-        let request = Request::new(Method::GET, url, "application/json", MAX_PAGE_BYTES);
+        let is_first = collected.pages.is_empty();
+        let before = before.filter(|_| is_first);
+        let request = Request {
+            if_none_match: before.and_then(|it| it.etag.clone()),
+            ..Request::new(Method::GET, url, "application/json", MAX_PAGE_BYTES)
+        };
         let answer = exchange.ask(request).await?;
+        if let (StatusCode::NOT_MODIFIED, Some(before)) = (answer.status, before) {
+            return Ok(TagList {
+                requests: exchange.requests,
+                ..before.clone()
+            });
+        }
         let had_something_new = collected.add(exchange, &answer)?;
         let Some(next) = next_page(exchange, &answer)? else {
-            return Ok(collected.finish(exchange.requests));
+            let etag = answer.headers.get(ETAG).filter(|_| is_first).cloned();
+            return Ok(collected.finish(exchange.requests, etag));
         };
         if visited.contains(&next) || !had_something_new {
             return Err(Error::RepeatedPage {
@@ -145,7 +163,7 @@ impl Collected {
             .count += 1;
     }
 
-    fn finish(mut self, requests: u32) -> TagList {
+    fn finish(mut self, requests: u32, etag: Option<HeaderValue>) -> TagList {
         let tags = match self.pages.pop() {
             Some(only) if self.pages.is_empty() => only,
             last => TagSet::union(self.pages.iter().chain(&last)),
@@ -156,12 +174,13 @@ impl Collected {
             revision,
             requests,
             skipped: self.skipped,
+            etag,
         }
     }
 }
 
 fn refusal(exchange: &Exchange<'_>, answer: &Answer) -> Error {
-    if answer.status == reqwest::StatusCode::NOT_FOUND {
+    if answer.status == StatusCode::NOT_FOUND {
         let said = exchange.remark(answer);
         return Error::RepositoryNotFound {
             repository: exchange.repository.clone(),

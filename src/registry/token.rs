@@ -116,6 +116,7 @@ fn request(
             url: realm,
             accept: "application/json",
             authorization: None,
+            if_none_match: None,
             form: Some(Zeroizing::new(form)),
             limit: MAX_ANSWER_BYTES,
         };
@@ -128,6 +129,7 @@ fn request(
         authorization: credential
             .and_then(Credential::basic_header)
             .and_then(|value| header(&value)),
+        if_none_match: None,
         form: None,
         limit: MAX_ANSWER_BYTES,
     }

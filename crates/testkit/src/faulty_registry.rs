@@ -176,6 +176,16 @@ impl FaultyRegistry {
         self.state.lock().page_limit = tags.max(1);
     }
 
+    /// Gives each page of tags an `ETag`, and answers 304 to who has it.
+    pub fn give_etags(&self) {
+        self.state.lock().gives_etags = true;
+    }
+
+    /// How many answers were 304.
+    pub fn not_modified_count(&self) -> usize {
+        self.state.lock().not_modified
+    }
+
     /// Lets the next `times` authorised API requests go wrong.
     pub fn fault(&self, fault: Fault, times: usize) {
         self.fault_after(0, fault, times);
@@ -233,6 +243,8 @@ struct Content {
     token_generation: u64,
     hides: bool,
     page_limit: usize,
+    gives_etags: bool,
+    not_modified: usize,
     tags: BTreeMap<String, Arc<Vec<String>>>,
     manifests: BTreeMap<(String, String), Vec<u8>>,
     faults: fault::Script,
@@ -251,6 +263,8 @@ impl State {
                 token_generation: 0,
                 hides: false,
                 page_limit: usize::MAX,
+                gives_etags: false,
+                not_modified: 0,
                 tags: BTreeMap::new(),
                 manifests: BTreeMap::new(),
                 faults: fault::Script::default(),

@@ -13,10 +13,12 @@ use serde_json::{Value, json};
 use crate::process::{self, Child, Launch};
 use crate::stack::{self, Assets};
 use crate::tls::{self, Authority, Certified};
+use token_server::{ISSUER, SERVICE, TokenServer};
 
 pub use self::image::PushOptions;
 
 mod image;
+mod token_server;
 
 /// How long the registry may take to start. A fifth of a second is usual.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -51,6 +53,12 @@ pub enum Error {
     /// The password is one that bcrypt cannot take.
     #[error("could not hash the password")]
     Password(#[source] bcrypt::BcryptError),
+    /// The token server has no port.
+    #[error("could not listen on loopback")]
+    Listen(#[source] io::Error),
+    /// The key that signs tokens could not be made or used.
+    #[error("could not sign a token")]
+    SigningKey,
     /// The client could not be made.
     #[error("could not make an HTTP client")]
     Client(#[source] reqwest::Error),
@@ -80,6 +88,7 @@ pub enum Error {
 #[derive(Debug, Default)]
 pub struct Builder<'a> {
     login: Option<Login>,
+    has_token_server: bool,
     authority: Option<&'a Authority>,
 }
 
@@ -110,6 +119,15 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Demands a token, which its token server gives this user.
+    #[must_use]
+    pub fn token_server(self, user: &str, password: &str) -> Self {
+        Self {
+            has_token_server: true,
+            ..self.htpasswd(user, password)
+        }
+    }
+
     /// Serves HTTPS only, with a certificate that `authority` signs.
     #[must_use]
     pub fn tls(mut self, authority: &'a Authority) -> Self {
@@ -132,7 +150,15 @@ impl<'a> Builder<'a> {
             None => None,
         };
         let http = self.client()?;
-        let start = async || self.launch(&program, certified.as_ref(), &http).await;
+        let tokens = match self.login.clone().filter(|_| self.has_token_server) {
+            Some(login) => Some(TokenServer::start(login).await?),
+            None => None,
+        };
+        let start = async || {
+            let tokens = tokens.as_ref();
+            self.launch(&program, certified.as_ref(), tokens, &http)
+                .await
+        };
         let port_taken = |error: &_| matches!(error, Error::Process(error) if error.port_taken());
         let (process, port) = process::with_fresh_ports(start, port_taken).await?;
         let scheme = scheme(self.authority.is_some());
@@ -141,6 +167,7 @@ impl<'a> Builder<'a> {
             port,
             scheme,
             login: self.login,
+            tokens,
             http,
         })
     }
@@ -162,11 +189,12 @@ impl<'a> Builder<'a> {
         &self,
         program: &Path,
         certified: Option<&Certified>,
+        tokens: Option<&TokenServer>,
         http: &reqwest::Client,
     ) -> Result<(Child, u16), Error> {
         let port = process::free_port().map_err(Error::Process)?;
         let launch = Launch::new("registry", program.to_owned()).map_err(Error::Process)?;
-        let configuration = self.configure(launch.scratch(), certified, port)?;
+        let configuration = self.configure(launch.scratch(), certified, tokens, port)?;
         let mut process = launch
             .args(["serve".to_owned(), configuration.display().to_string()])
             // The registry would send its traces to a collector that is not there.
@@ -188,6 +216,7 @@ impl<'a> Builder<'a> {
         &self,
         folder: &Path,
         certified: Option<&Certified>,
+        tokens: Option<&TokenServer>,
         port: u16,
     ) -> Result<PathBuf, Error> {
         let mut http = json!({ "addr": format!("127.0.0.1:{port}") });
@@ -203,7 +232,14 @@ impl<'a> Builder<'a> {
             "storage": { "inmemory": {}, "delete": { "enabled": true } },
             "http": http,
         });
-        if let Some(Login { user, password }) = &self.login {
+        if let Some(tokens) = tokens {
+            configuration["auth"] = json!({ "token": {
+                "realm": tokens.realm(),
+                "service": SERVICE,
+                "issuer": ISSUER,
+                "jwks": write(folder, "keys.json", &tokens.key_set())?,
+            } });
+        } else if let Some(Login { user, password }) = &self.login {
             let hash = bcrypt::hash(password, PASSWORD_COST).map_err(Error::Password)?;
             let path = write(folder, "htpasswd", &format!("{user}:{hash}\n"))?;
             configuration["auth"] = json!({ "htpasswd": { "realm": "test", "path": path } });
@@ -220,6 +256,7 @@ pub struct Registry {
     port: u16,
     scheme: &'static str,
     login: Option<Login>,
+    tokens: Option<TokenServer>,
     http: reqwest::Client,
 }
 
@@ -271,15 +308,33 @@ impl Registry {
         self.send("delete a manifest", request).await.map(drop)
     }
 
-    fn request(&self, method: Method, repository: &str, path: &str) -> RequestBuilder {
-        let url = format!("{}://{}/v2/{repository}/{path}", self.scheme, self.host());
-        self.authorize(self.http.request(method, url))
+    /// How many tokens clients were given; none without a token server.
+    pub fn token_count(&self) -> usize {
+        self.tokens.as_ref().map_or(0, TokenServer::given)
     }
 
-    fn authorize(&self, request: RequestBuilder) -> RequestBuilder {
-        match &self.login {
-            Some(Login { user, password }) => request.basic_auth(user, Some(password)),
-            None => request,
+    /// What clients asked tokens for, such as `repository:org/app:pull`.
+    pub fn token_scopes(&self) -> Vec<String> {
+        self.tokens
+            .as_ref()
+            .map(TokenServer::scopes)
+            .unwrap_or_default()
+    }
+
+    fn request(&self, method: Method, repository: &str, path: &str) -> RequestBuilder {
+        let url = format!("{}://{}/v2/{repository}/{path}", self.scheme, self.host());
+        self.authorize(self.http.request(method, url), repository)
+    }
+
+    fn authorize(&self, request: RequestBuilder, repository: &str) -> RequestBuilder {
+        match (&self.tokens, &self.login) {
+            (Some(tokens), _) => match tokens.pass(repository) {
+                Ok(token) => request.bearer_auth(token),
+                // Then the registry refuses, which is told.
+                Err(_) => request,
+            },
+            (None, Some(Login { user, password })) => request.basic_auth(user, Some(password)),
+            (None, None) => request,
         }
     }
 

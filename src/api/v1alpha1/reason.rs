@@ -115,6 +115,8 @@ pub enum Reason {
     /// argocd-image-updater runs in the cluster. An event of its Lease or Deployment, never of a
     /// policy.
     OldUpdaterRunning,
+    /// What was written to the Application was put back three times: something owns its parameters.
+    PutBack,
 }
 
 impl Reason {
@@ -172,6 +174,7 @@ impl Reason {
             Self::ApplicationConflict => "ApplicationConflict",
             Self::InvalidAnnotations => "InvalidAnnotations",
             Self::OldUpdaterRunning => "OldUpdaterRunning",
+            Self::PutBack => "PutBack",
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Decides against what stands at each destination, and writes what differs.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use image_update_core::image::Candidate;
-use image_update_core::plan::{self, Files, ImageInput, Known, Plan, Target};
+use image_update_core::plan::{self, Files, ImageInput, Known, Placement, Plan, Target};
 use image_update_core::remote::BranchName;
 use image_update_core::template::{ImageChange, target_key};
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
+use tracing::warn;
 
 use super::destinations::{Destination, GitDestination, overrides_path};
 use super::gather::Gathered;
@@ -16,7 +18,7 @@ use super::git_access::GitAccess;
 use super::lookups::{Lookups, Wanted};
 use super::settled::Settled;
 use super::{Write, Written};
-use crate::api::v1alpha1::ImageUpdatePolicy;
+use crate::api::v1alpha1::{ImageUpdatePolicy, RELEASE_ANNOTATION};
 use crate::api::validate::PolicyModel;
 use crate::argocd::patch;
 use crate::controller::applications;
@@ -86,6 +88,9 @@ impl Task<'_> {
                 self.learn(&wanted, round).await;
                 continue;
             }
+            if let (Ok(Written::Pushed { .. }), Some(plan)) = (&written, &plan) {
+                self.refresh(plan).await;
+            }
             return Write {
                 applications: destination.applications(),
                 remote: destination.into_remote(),
@@ -154,6 +159,11 @@ impl Task<'_> {
         if plan.files.is_empty() || !Wanted::of(&plan).is_empty() || self.model.dry_run {
             return (Some(plan), nothing());
         }
+        let what = self.right_and_values(&plan);
+        let shown = format!("{}/{}", application.facts.namespace, application.facts.name);
+        if self.context.put_backs.is_contested(&shown, &what) {
+            return (Some(plan), Err(Error::PutBack { application: shown }));
+        }
         let mut last_plan = None;
         let (namespace, name) = (&application.facts.namespace, &application.facts.name);
         let edit = |overrides: &[u8]| {
@@ -168,13 +178,56 @@ impl Task<'_> {
         };
         let kube = &self.context.kube;
         let written = match patch::update(kube, namespace, name, index, FIELD_MANAGER, edit).await {
-            Ok(patch::Outcome::Patched) => Ok(Written::Patched {
-                application: format!("{namespace}/{name}"),
-            }),
+            Ok(patch::Outcome::Patched) => {
+                self.context.put_backs.note(&shown, what);
+                Ok(Written::Patched { application: shown })
+            }
             Ok(patch::Outcome::Unchanged) => nothing(),
             Err(source) => Err(Error::Application(source)),
         };
         (last_plan.or(Some(plan)), written)
+    }
+
+    /// What a plan writes, and what would let it be written again after others put it back: a new
+    /// spec, or a new value of the annotation that releases.
+    fn right_and_values(&self, plan: &Plan) -> String {
+        let metadata = &self.policy.metadata;
+        let released = metadata.annotations.as_ref();
+        let released = released.and_then(|it| it.get(RELEASE_ANNOTATION));
+        let values = plan.changes().map(|(placement, change)| {
+            let Placement { alias, .. } = placement;
+            format!("{alias}={}", change.new)
+        });
+        let values: Vec<String> = values.collect();
+        format!(
+            "{:?} {released:?} {}",
+            metadata.generation,
+            values.join(" ")
+        )
+    }
+
+    /// Asks Argo CD to look at what was pushed. It would in its own time, so failures are logged.
+    async fn refresh(&self, plan: &Plan) {
+        if !self.context.refreshes {
+            return;
+        }
+        let changed = plan
+            .changes()
+            .filter_map(|(it, _)| it.application.as_deref());
+        let changed: BTreeSet<&str> = changed.collect();
+        let requests = changed.into_iter().filter_map(|name| name.split_once('/'));
+        futures::stream::iter(requests)
+            .for_each_concurrent(AT_ONCE, async |(namespace, name)| {
+                let refreshed = patch::refresh(&self.context.kube, namespace, name).await;
+                if let Err(error) = refreshed {
+                    warn!(
+                        argocd.application = format!("{namespace}/{name}"),
+                        error = %anyhow::Error::new(error).root_cause(),
+                        "Could not ask Argo CD to refresh an Application"
+                    );
+                }
+            })
+            .await;
     }
 
     /// Asks for what a plan waits for. If another destination has asked since `round`, that may be

@@ -333,3 +333,32 @@ async fn images_are_looked_at_for_their_time_and_platforms() {
     let ran = test(home().path(), &image, &flags, &[]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
 }
+
+/// A proxy gets the whole address in the first line of a request, which a server takes as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_proxy_of_the_environment_is_used() {
+    let proxy = FaultyRegistry::start().await.expect("the registry starts");
+    proxy.set_tags(PATH, ["1.0.0".to_owned()]);
+    let folder = home();
+    let conf = folder.path().join("registries.conf");
+    let text = "registries:\n- name: far\n  prefix: registry.example\n  api_url: http://registry.example\n";
+    fs::write(&conf, text).expect("the file can be written");
+    let flag = format!("--registries-conf-path={}", conf.display());
+    let address = format!("http://{}", proxy.host());
+    let image = format!("registry.example/{PATH}");
+    let flags = [flag.as_str(), "-ojson", "--timeout=5s"];
+    let ran = test(folder.path(), &image, &flags, &[("HTTP_PROXY", &address)]);
+    ran.done();
+    assert_eq!(ran.json()["selected"], "1.0.0");
+    let requests = proxy.requests();
+    let hosts: Vec<&str> = requests.iter().map(|it| it.host.as_str()).collect();
+    assert_eq!(hosts, ["registry.example"]);
+
+    let variables = [
+        ("HTTP_PROXY", address.as_str()),
+        ("NO_PROXY", "registry.example"),
+    ];
+    let ran = test(folder.path(), &image, &flags, &variables);
+    check_failed(&ran, "registry.example", "the way to it");
+    assert_eq!(proxy.request_count(), 1);
+}

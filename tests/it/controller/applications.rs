@@ -283,3 +283,83 @@ async fn kustomize_images_of_one_of_several_sources_are_patched() {
     // Nothing is overridden here, so what runs would have been current.
     world.policy_becomes("app", "Succeeded").await;
 }
+
+/// What the Application's Helm parameters are.
+async fn parameters(world: &World, name: &str) -> Result<Value, String> {
+    let object = applications(world).get(name).await;
+    let object = object.map_err(|error| error.to_string())?;
+    Ok(object.data["spec"]["source"]["helm"]["parameters"].clone())
+}
+
+fn generated(tag: &str) -> Value {
+    json!({"source": {
+        "repoURL": "https://charts.example", "chart": "shop", "targetRevision": "1.2.3",
+        "helm": {"parameters": [{"name": "image.tag", "value": tag, "forceString": true}]},
+    }})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_that_its_owner_puts_back_is_left_alone_after_a_while() {
+    let (world, registry) = world(&[("README.md", b"\n")]).await;
+    let status = json!({"sourceType": "Helm"});
+    application(&world, "shop", &generated("1.0.0"), &status).await;
+    policy(&world, json!([{"name": "shop"}]), json!({"argocd": {}})).await;
+    let written = async |tag: &str| {
+        let expected = generated(tag)["source"]["helm"]["parameters"].clone();
+        let is_written = async || match parameters(&world, "shop").await? {
+            found if found == expected => Ok(()),
+            found => Err(found.to_string()),
+        };
+        world.until(&"the parameters", is_written).await;
+    };
+    for _ in 0..3 {
+        written("1.1.0").await;
+        // As an ApplicationSet does: by force, and whatever stands there.
+        let api = applications(&world);
+        let patch = Patch::Merge(json!({"spec": generated("1.0.0")}));
+        let patched = api.patch("shop", &PatchParams::default(), &patch).await;
+        patched.expect("the owner has the right");
+    }
+    let message = world.policy_becomes("app", "PutBack").await;
+    assert!(message.contains("/shop is put back"), "{message}");
+    let stands = parameters(&world, "shop").await.expect("it is there");
+    assert_eq!(stands[0]["value"], "1.0.0");
+
+    // Something newer is worth another try.
+    let pushed = registry.push("team/app", "1.2.0").await;
+    pushed.expect("the image is pushed");
+    written("1.2.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn argo_cd_is_asked_to_look_at_what_was_pushed() {
+    let (world, _registry) = world(&[
+        ("shop/values.yaml", b"image: {tag: 1.0.0}\n"),
+        ("right/values.yaml", b"image: {tag: 1.1.0}\n"),
+    ])
+    .await;
+    for name in ["shop", "right"] {
+        let source = json!({"source": {"repoURL": world.git.url("env"), "path": name}});
+        application(&world, name, &source, &json!({"sourceType": "Helm"})).await;
+    }
+    let targets = json!([{"helmValues": {"path": "values.yaml"}}]);
+    policy(&world, json!([{"name": "*"}]), git(&targets)).await;
+    let refresh = async |name: &str| {
+        let object = applications(&world).get(name).await.expect("it is there");
+        let annotations = object.metadata.annotations.unwrap_or_default();
+        annotations.get("argocd.argoproj.io/refresh").cloned()
+    };
+    world.policy_becomes("app", "Succeeded").await;
+    world
+        .until(&"the annotation", async || {
+            let refresh = refresh("shop").await;
+            if refresh.as_deref() == Some("normal") {
+                Ok(())
+            } else {
+                Err(format!("{refresh:?}"))
+            }
+        })
+        .await;
+    assert_eq!(refresh("right").await, None);
+}

@@ -91,6 +91,36 @@ async fn asks_for_and_takes_a_user_and_a_password() {
 }
 
 #[tokio::test]
+async fn gets_a_token_for_pulling_and_uses_it_again() {
+    let registry = Registry::builder().token_server(USER, PASSWORD).start();
+    let registry = started(registry.await);
+    push(&registry, &["1.0.0", "1.1.0"]).await;
+    let client = Client::new();
+    // The list that is refused, the token, the list; then the list alone.
+    for requests in [3, 1] {
+        let listed = client.list_tags(&app(&registry), &robot()).await;
+        let listed = listed.expect("the password is right");
+        assert_eq!((listed.tags.len(), listed.requests), (2, requests));
+    }
+    client
+        .resolve_digest(&app(&registry), &tag("1.0.0"), &robot())
+        .await
+        .expect("the same token is good for manifests");
+    assert_eq!(registry.token_scopes(), [format!("repository:{PATH}:pull")]);
+
+    let wrong = Access {
+        credential: Some(Credential::basic(USER, "wrong")),
+        ..insecure()
+    };
+    for access in [wrong, insecure()] {
+        let error = listed(&registry, &access).await;
+        let error = error.expect_err("nobody else is given a token");
+        assert!(matches!(error, Error::Unauthorized { .. }), "{error:?}");
+    }
+    assert_eq!(registry.token_count(), 1);
+}
+
+#[tokio::test]
 async fn trusts_its_authority() {
     let authority = Authority::new().expect("an authority is made");
     let registry = started(Registry::builder().tls(&authority).start().await);

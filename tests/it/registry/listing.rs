@@ -1,8 +1,9 @@
 //! What a registry in order is asked, and what becomes of its answers.
 
+use image_update_operator::registry::{Client, TagList};
 use image_update_testkit::faulty_registry::Fault;
 
-use super::{PATH, insecure, list, list_with, tags, with_tags};
+use super::{PATH, app, insecure, list, list_with, tags, with_tags};
 
 #[tokio::test]
 async fn lists_every_page_in_order() {
@@ -89,4 +90,31 @@ async fn takes_json_by_other_names() {
             .await
             .expect("the page is valid");
     }
+}
+
+#[tokio::test]
+async fn a_list_with_a_name_is_not_sent_again_until_it_changes() {
+    let registry = with_tags(3).await;
+    registry.give_etags();
+    let (client, access) = (Client::new(), insecure());
+    let repository = app(&registry);
+    let list = async |before: Option<&TagList>| {
+        let list = client.list_tags_again(&repository, &access, before).await;
+        list.expect("the registry is in order")
+    };
+    let first = list(None).await;
+    let second = list(Some(&first)).await;
+    assert_eq!((second.tags == first.tags, second.requests), (true, 1));
+    assert_eq!(registry.not_modified_count(), 1);
+
+    registry.set_tags(PATH, tags(4));
+    assert_eq!(list(Some(&second)).await.tags.len(), 4);
+
+    // Of several pages, the first one says nothing about the others.
+    registry.limit_page(2);
+    let paged = list(None).await;
+    registry.forget_requests();
+    assert_eq!(list(Some(&paged)).await.tags.len(), 4);
+    assert_eq!(registry.request_count(), 2);
+    assert_eq!(registry.not_modified_count(), 1);
 }

@@ -200,11 +200,6 @@ fn what_has_no_effect_is_said() {
         &["b.update-strategy:1: "],
     );
     check(&[list, ("git-branch", "main")], &["a"], &["git-branch:1: "]);
-    check(
-        &[list, ("write-back-method", "git")],
-        &["a"],
-        &["write-back-method:1: Argo CD's"],
-    );
 }
 
 #[test]
@@ -350,7 +345,7 @@ fn a_way_of_writing_that_is_not_known_is_refused() {
         &["git-branch:1: "],
     );
     for text in [
-        "git@git.example:org/env.git",
+        "file:///srv/env.git",
         "http://git.example/x",
         "https://u:hunter2@git.example/x",
     ] {

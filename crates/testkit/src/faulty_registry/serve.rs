@@ -133,6 +133,12 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
         }
         let fault = content.faults.next();
         let right = route.answer(&content, &method, query);
+        let known = parts.headers.get(header::IF_NONE_MATCH);
+        let right = if content.gives_etags && matches!(route, Route::Tags { .. }) {
+            with_etag(right, known, &path_and_query, &mut content)
+        } else {
+            right
+        };
         (fault, right)
     };
     apply(fault, right, &path_and_query, authorization).await
@@ -202,6 +208,23 @@ fn tag_page(repository: &str, tags: &[String], query: &str, limit: usize) -> Res
         set(&mut response, "link", &format!(r#"<{target}>; rel="next""#));
     }
     response
+}
+
+/// The name of a page is that of all tags there are: it changes with any of them.
+fn with_etag(
+    mut right: Response<Body>,
+    known: Option<&header::HeaderValue>,
+    path_and_query: &str,
+    content: &mut Content,
+) -> Response<Body> {
+    let name = digest(format!("{path_and_query} {:?}", content.tags).as_bytes());
+    let etag = format!("\"{name}\"");
+    if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        content.not_modified += 1;
+        right = respond(StatusCode::NOT_MODIFIED, &[], "");
+    }
+    set(&mut right, "etag", &etag);
+    right
 }
 
 fn manifest(method: &Method, body: Vec<u8>) -> Response<Body> {

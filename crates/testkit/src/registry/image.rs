@@ -183,7 +183,9 @@ impl Registry {
         location
             .query_pairs_mut()
             .append_pair("digest", &digest(&blob));
-        let upload = self.authorize(self.http.put(location)).body(blob);
+        let upload = self
+            .authorize(self.http.put(location), repository)
+            .body(blob);
         self.send("upload a blob", upload).await?;
         Ok(descriptor)
     }
