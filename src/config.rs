@@ -1,12 +1,19 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
+use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own, and no state of another"
+)]
 pub struct RunConfig {
     /// Namespaces whose objects are looked at, separated by commas. Unset: all.
     #[arg(
@@ -58,6 +65,43 @@ pub struct RunConfig {
     )]
     pub argocd_credentials: ArgocdCredentials,
 
+    /// Makes policies of the annotations that argocd-image-updater reads on Applications of Argo CD's
+    /// namespace. With `false`, annotations have no effect; policies that were made of them stay.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_LEGACY_ANNOTATIONS",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        default_value_t = true,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true
+    )]
+    pub legacy_annotations: bool,
+
+    /// Other namespaces whose annotated Applications are converted, separated by commas; `*` is all.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_APPLICATION_NAMESPACES",
+        value_name = "NAMESPACE,…",
+        value_delimiter = ','
+    )]
+    pub application_namespaces: Vec<String>,
+
+    /// How often the tags of converted Applications' images are listed, from `10s` to `168h`.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_INTERVAL",
+        value_name = "DURATION",
+        default_value = "2m",
+        value_parser = interval
+    )]
+    pub interval: String,
+
+    /// Converts annotations even while argocd-image-updater runs: the two then take turns.
+    #[arg(long, env = "IMAGE_UPDATE_CONVERT_BESIDE_OLD_UPDATER")]
+    pub convert_beside_old_updater: bool,
+
     /// Whether Argo CD is asked to look at git again at once for each Application whose files were
     /// pushed, by the annotation `argocd.argoproj.io/refresh`; else it does so in its own time.
     #[arg(
@@ -65,7 +109,7 @@ pub struct RunConfig {
         env = "IMAGE_UPDATE_REFRESH_APPLICATIONS",
         value_name = "BOOL",
         default_value_t = true,
-        action = clap::ArgAction::Set
+        action = ArgAction::Set
     )]
     pub refresh_applications: bool,
 
@@ -138,6 +182,26 @@ fn ratio(text: &str) -> Result<f64, &'static str> {
     } else {
         Err("write a number from 0 to 1")
     }
+}
+
+/// Why an interval can't be that of a watch.
+#[derive(Debug, thiserror::Error)]
+enum IntervalError {
+    #[error(transparent)]
+    Duration(DurationError),
+    #[error("it is at least 10s and at most 168h")]
+    Range,
+}
+
+/// An interval that an ImageWatch may have.
+fn interval(text: &str) -> Result<String, IntervalError> {
+    /// What the schema of ImageWatch permits.
+    const RANGE: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(168);
+    let read = duration::parse(text).map_err(IntervalError::Duration)?;
+    if !RANGE.contains(&read) {
+        return Err(IntervalError::Range);
+    }
+    Ok(text.to_owned())
 }
 
 /// Which policies may use Argo CD's own repository credentials.

@@ -3,13 +3,13 @@
 //! Not a reflector: an Application is large and its status changes all the time. Kept is what
 //! deciding takes, and only a change of that is news.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
-use image_update_core::argocd;
+use image_update_core::{argocd, legacy};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt as _};
@@ -31,8 +31,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub(super) struct Known {
     /// What deciding takes.
     pub(super) facts: Arc<argocd::Application>,
+    /// Its uid.
+    pub(super) uid: String,
     /// Its labels.
     pub(super) labels: BTreeMap<String, String>,
+    /// Its annotations that the predecessor reads.
+    pub(super) annotations: BTreeMap<String, String>,
     /// The overrides of each source, in the form of an `.argocd-source` file.
     pub(super) overrides: Vec<Vec<u8>>,
 }
@@ -43,9 +47,11 @@ type Key = (String, String);
 /// The Applications of the namespaces that the operator looks at.
 #[derive(Default)]
 pub(super) struct Applications {
-    known: RwLock<HashMap<Key, Arc<Known>>>,
+    known: RwLock<BTreeMap<Key, Arc<Known>>>,
     /// Cancelled once they are known, or it is known that there is no such kind.
     pub(super) are_known: CancellationToken,
+    /// Cancelled once all of them were listed: not even one may be missing.
+    pub(super) are_listed: CancellationToken,
     /// Cancelled once the kind is there.
     pub(super) kind_is_there: CancellationToken,
 }
@@ -53,9 +59,15 @@ pub(super) struct Applications {
 impl Known {
     fn of(application: &Application) -> Self {
         let sources = application.sources();
+        let annotations = application.annotations().iter();
         Self {
             facts: Arc::new(application.facts()),
+            uid: application.uid().unwrap_or_default(),
             labels: application.labels().clone(),
+            annotations: annotations
+                .filter(|(key, _)| key.starts_with(legacy::PREFIX))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
             overrides: sources.into_iter().map(SourceSpec::overrides).collect(),
         }
     }
@@ -71,16 +83,27 @@ impl Applications {
         Ok(())
     }
 
+    /// One, by namespace and name.
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Known>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(key).cloned()
+    }
+
+    /// All, in no order.
+    pub(super) fn all(&self) -> Vec<Arc<Known>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.values().cloned().collect()
+    }
+
     /// All of a namespace, sorted by name.
     pub(super) fn of_namespace(&self, namespace: &str) -> Vec<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<Arc<Known>> = known
-            .iter()
-            .filter(|((of, _), _)| of == namespace)
+        let from = (namespace.to_owned(), String::new());
+        known
+            .range(from..)
+            .take_while(|((of, _), _)| of == namespace)
             .map(|(_, known)| Arc::clone(known))
-            .collect();
-        found.sort_by(|a, b| a.facts.name.cmp(&b.facts.name));
-        found
+            .collect()
     }
 
     /// Puts an Application in; returns what was known before if it is news.
@@ -170,6 +193,7 @@ async fn follow_one(
                 mine.insert(key);
                 if let Some(news) = context.applications.put(&application) {
                     context.trigger_policies_that_select(&news);
+                    context.legacy.application_changed(&news);
                 }
             }
             Ok(Event::Delete(application)) => {
@@ -188,6 +212,7 @@ async fn follow_one(
                 let left = missing.fetch_sub(usize::from(first), Ordering::SeqCst);
                 if first && left == 1 {
                     context.applications.are_known.cancel();
+                    context.applications.are_listed.cancel();
                 }
                 first = false;
             }
@@ -202,6 +227,8 @@ async fn follow_one(
 fn forget(key: &Key, context: &Context) {
     if let Some(old) = context.applications.remove(key) {
         context.put_backs.forget(&format!("{}/{}", key.0, key.1));
-        context.trigger_policies_that_select(&[old]);
+        let states = [old];
+        context.trigger_policies_that_select(&states);
+        context.legacy.application_changed(&states);
     }
 }

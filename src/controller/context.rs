@@ -14,6 +14,7 @@ use super::applications::{Applications, Known};
 use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
+use super::legacy::Legacy;
 use super::put_backs::PutBacks;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
@@ -77,6 +78,8 @@ pub(super) struct Context {
     pub(super) policy_statuses: StatusWriter<ImageUpdatePolicyStatus>,
     /// The Applications of Argo CD.
     pub(super) applications: Applications,
+    /// The conversion of annotations.
+    pub(super) legacy: Legacy,
     /// All watches.
     pub(super) watches: Store<GuardedWatch>,
     /// All policies.
@@ -132,6 +135,7 @@ impl Context {
             watch_statuses: StatusWriter::new::<ImageWatch>(kube.clone()),
             policy_statuses: StatusWriter::new::<ImageUpdatePolicy>(kube.clone()),
             applications: Applications::default(),
+            legacy: Legacy::new(config),
             watches,
             policies,
             policy_trigger,
@@ -163,6 +167,7 @@ impl Context {
         self.tags.forget(namespace, name);
         self.watch_statuses.forget(watch);
         self.backoff.forget(watch);
+        self.legacy.watch_gone(watch);
         self.trigger_policies_of(namespace, name);
     }
 
@@ -171,6 +176,7 @@ impl Context {
         self.policy_statuses.forget(policy);
         self.traces.forget(&key(policy));
         self.backoff.forget(policy);
+        self.legacy.policy_gone(policy);
     }
 
     /// Asks for every policy that selects one of these Applications to be reconciled now.

@@ -1,5 +1,6 @@
 //! Kubernetes events: one when something changed, none when nothing did.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder};
 use tracing::warn;
@@ -47,6 +48,15 @@ pub(super) async fn publish<K: Resource<DynamicType = ()>>(
     object: &K,
     notices: Vec<Notice>,
 ) {
+    publish_on(recorder, &object.object_ref(&()), notices).await;
+}
+
+/// As [`publish`], on an object that is known by a reference.
+pub(super) async fn publish_on(
+    recorder: &Recorder,
+    object: &ObjectReference,
+    notices: Vec<Notice>,
+) {
     for notice in notices {
         let event = Event {
             type_: notice.type_,
@@ -55,7 +65,7 @@ pub(super) async fn publish<K: Resource<DynamicType = ()>>(
             action: notice.action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = recorder.publish(&event, &object.object_ref(&())).await {
+        if let Err(error) = recorder.publish(&event, object).await {
             warn!(
                 error = &error as &dyn std::error::Error,
                 "Could not publish an event"

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod image_update_policy;
 mod image_watch;
+mod legacy;
 mod observed;
 mod put_backs;
 mod registries;

@@ -25,7 +25,7 @@ use super::context::Context;
 use super::observed::Observed;
 use super::status::ReportError;
 use super::union::union;
-use super::{applications, image_update_policy, image_watch};
+use super::{applications, image_update_policy, image_watch, legacy};
 use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
 use crate::config::{RunConfig, variable};
 use crate::hosts::AllowedHosts;
@@ -74,15 +74,26 @@ pub async fn run(
 
     let forget = Arc::clone(&context);
     let known = context.watches_are_known.clone();
-    let watch_stream = objects::<ImageWatch>(&kube, config, watch_writer, known, move |watch| {
-        forget.forget_watch(watch.meta());
+    let watch_stream = objects::<ImageWatch>(&kube, config, watch_writer, known, move |event| {
+        if let Event::Delete(watch) = event {
+            forget.forget_watch(watch.meta());
+        }
     });
     let forget = Arc::clone(&context);
     let known = context.policies_are_known.clone();
-    let policy_stream =
-        objects::<ImageUpdatePolicy>(&kube, config, policy_writer, known, move |policy| {
-            forget.forget_policy(policy.meta());
-        });
+    let policy_stream = objects::<ImageUpdatePolicy>(
+        &kube,
+        config,
+        policy_writer,
+        known,
+        move |event| match event {
+            Event::Delete(policy) => forget.forget_policy(policy.meta()),
+            Event::Apply(policy) | Event::InitApply(policy) => {
+                forget.legacy.policy_changed(policy.meta());
+            }
+            Event::Init | Event::InitDone => {}
+        },
+    );
     let settings = kube::runtime::controller::Config::default();
 
     let mut tasks = JoinSet::new();
@@ -109,6 +120,9 @@ pub async fn run(
     );
     let (follower, end) = (Arc::clone(&context), stop.clone());
     tasks.spawn(async move { follower.registries.follow(end).await });
+    if context.legacy.is_on() {
+        tasks.spawn(legacy::follow(Arc::clone(&context), stop.clone()));
+    }
     tasks.spawn(applications::follow(
         kube,
         config.watch_namespaces.clone(),
@@ -152,13 +166,13 @@ async fn supervise(
 /// The objects of one kind as a stream that is silent about status writes.
 ///
 /// `watch_namespaces` of the configuration is honoured; `known` is cancelled once the store holds
-/// them all; `forget` is called for each that is gone.
+/// them all; `seen` is called for what happens, statuses too, after the store knows it.
 fn objects<K>(
     kube: &Client,
     config: &RunConfig,
     writer: Writer<DeserializeGuard<K>>,
     known: CancellationToken,
-    forget: impl Fn(&DeserializeGuard<K>) + Send + Sync + 'static,
+    seen: impl Fn(&Event<DeserializeGuard<K>>) + Send + Sync + 'static,
 ) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
@@ -196,10 +210,12 @@ where
         // Nobody looks at who owns which field, and it is most of an object.
         .modify(|object| object.meta_mut().managed_fields = None)
         .reflect(writer)
-        .inspect(move |event| match event {
-            Ok(Event::InitDone) => known.cancel(),
-            Ok(Event::Delete(object)) => forget(object),
-            Ok(Event::Init | Event::InitApply(_) | Event::Apply(_)) | Err(_) => {}
+        .inspect(move |event| {
+            let Ok(event) = event else { return };
+            if matches!(event, Event::InitDone) {
+                known.cancel();
+            }
+            seen(event);
         })
         .applied_objects()
         .predicate_filter(

@@ -296,6 +296,16 @@ fn guide(reason: Reason) -> Guide {
             RETRIES,
             "It goes on by itself. If it stays, find out who writes the Application all the time.",
         ),
+        Reason::InvalidAnnotations => (
+            Policy,
+            "leaves out the image that the annotation is about, or suspends the policy if where to write is wrong",
+            "The event names the annotation, the character of its value, and the way out.",
+        ),
+        Reason::OldUpdaterRunning => (
+            Policy,
+            "converts no annotations until it is gone; what was converted before goes on",
+            "Scale argocd-image-updater to 0, or run the operator with `--convert-beside-old-updater`.",
+        ),
         Reason::PutBack => (
             Policy,
             STALLS,

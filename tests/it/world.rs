@@ -166,8 +166,9 @@ impl World {
     /// Kills the operator with SIGKILL.
     pub(crate) fn kill_operator(&mut self) {
         if let Some(mut operator) = self.operator.take() {
-            operator.kill();
+            // The log goes with the process.
             self.old_logs.push_str(&operator.log_tail().to_string());
+            operator.kill();
         }
     }
 

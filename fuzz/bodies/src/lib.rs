@@ -4,6 +4,7 @@
 //! `cargo fuzz run <name>` calls one with what it makes up; `cargo test` calls all of them with the
 //! files of `fuzz/corpus`, and with those bent at random, on a stable compiler.
 
+mod annotations;
 mod edits;
 mod names;
 mod selection;
@@ -13,7 +14,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("references", names::references),
     ("repository_paths", names::repository_paths),
     ("remote_urls", names::remote_urls),
@@ -30,6 +31,7 @@ pub const TARGETS: [Target; 18] = [
     ("manifests", wire::manifests),
     ("tag_pages", wire::tag_pages),
     ("push_reports", wire::push_reports),
+    ("annotations", annotations::annotations),
     ("yaml_values", edits::values),
     ("yaml_images", edits::images),
 ];

@@ -109,6 +109,12 @@ pub enum Reason {
     NotLive,
     /// The Application was not written, because others changed it all the time.
     ApplicationConflict,
+    /// Annotations of argocd-image-updater on the Application say something that can't be meant, or
+    /// that has no effect here. An event of the Application, never of a policy.
+    InvalidAnnotations,
+    /// argocd-image-updater runs in the cluster. An event of its Lease or Deployment, never of a
+    /// policy.
+    OldUpdaterRunning,
     /// What was written to the Application was put back three times: something owns its parameters.
     PutBack,
 }
@@ -166,6 +172,8 @@ impl Reason {
             Self::InvalidSource => "InvalidSource",
             Self::NotLive => "NotLive",
             Self::ApplicationConflict => "ApplicationConflict",
+            Self::InvalidAnnotations => "InvalidAnnotations",
+            Self::OldUpdaterRunning => "OldUpdaterRunning",
             Self::PutBack => "PutBack",
         }
     }

@@ -212,13 +212,21 @@ fn read_application_rule(
     })
 }
 
+/// What makes more of a name than itself.
+const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '\\'];
+
 /// Whether a policy selects an Application of its namespace; one that can't be read selects none.
 pub fn selects(
     spec: &ImageUpdatePolicySpec,
     name: &str,
     labels: &BTreeMap<String, String>,
 ) -> bool {
-    if spec.applications.is_empty() {
+    // Thousands of policies name one Application each, and this is asked about all of them.
+    let may_select = |rule: &ApplicationSelector| {
+        let glob = rule.name.as_deref();
+        glob.is_none_or(|glob| glob == name || glob.contains(GLOB_CHARACTERS))
+    };
+    if !spec.applications.iter().any(may_select) {
         return false;
     }
     let rules = read_applications(&mut Collector::default(), spec);

@@ -53,24 +53,32 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     let ours = fields(&policy.spec.images, selection);
     let remotes: BTreeSet<String> = remotes(selection).collect();
-    let own_applications: BTreeSet<String> = selection
+    let own_names: BTreeSet<String> = selection
         .destinations
         .iter()
         .flat_map(Destination::applications)
         .collect();
+    let own_names: BTreeSet<(&str, &str)> = own_names
+        .iter()
+        .filter_map(|name| name.split_once('/'))
+        .collect();
+    let is_own = |known: &&Arc<Known>| {
+        own_names.contains(&(known.facts.namespace.as_str(), known.facts.name.as_str()))
+    };
+    let own_applications: Vec<&Arc<Known>> = applications.iter().filter(is_own).collect();
     for other in all.iter().filter_map(|other| other.0.as_ref().ok()) {
         // The cheap comparisons come first: this runs over every policy of the cluster.
         let is_suspended = annotations::is_suspended(&other.metadata, other.spec.suspend);
         if is_suspended || !is_older(other, policy) {
             continue;
         }
-        let same_namespace = other.namespace() == policy.namespace();
+        let same_namespace = other.metadata.namespace == policy.metadata.namespace;
         let may_meet = match &other.spec.write_back.git {
             Some(git) if other.spec.applications.is_empty() => git
                 .repository
                 .as_ref()
                 .is_some_and(|repository| remotes.contains(repository)),
-            Some(_) | None => same_namespace && selects_one(other, applications, &own_applications),
+            Some(_) | None => same_namespace && selects_one(other, &own_applications),
         };
         if !may_meet {
             continue;
@@ -105,15 +113,10 @@ fn shared<'a>(ours: &'a BTreeSet<Field>, theirs: &BTreeSet<Field>) -> Option<&'a
     theirs.iter().find_map(folder_of)
 }
 
-fn selects_one(
-    other: &ImageUpdatePolicy,
-    applications: &[Arc<Known>],
-    own: &BTreeSet<String>,
-) -> bool {
-    applications.iter().any(|known| {
-        let name = format!("{}/{}", known.facts.namespace, known.facts.name);
-        own.contains(&name) && validate::selects(&other.spec, &known.facts.name, &known.labels)
-    })
+fn selects_one(other: &ImageUpdatePolicy, applications: &[&Arc<Known>]) -> bool {
+    applications
+        .iter()
+        .any(|known| validate::selects(&other.spec, &known.facts.name, &known.labels))
 }
 
 fn remotes(selection: &Selection) -> impl Iterator<Item = String> {

@@ -53,7 +53,7 @@ async fn repository_secret(world: &World, name: &str, kind: &str, data: Value) {
 }
 
 /// A template for the whole server of the world, and the server's authority.
-async fn template(world: &World) {
+pub(super) async fn template(world: &World) {
     let url = world.git.url("");
     let url = url.trim_end_matches("/.git");
     let data = json!({"url": url, "username": GIT_USER, "password": GIT_PASSWORD});
@@ -66,7 +66,8 @@ async fn template(world: &World) {
     create::<ConfigMap>(world, map).await;
 }
 
-async fn apply(world: &World, kind: &str, plural: &str, name: &str, spec: Value) {
+/// Applies an object of Argo CD's.
+pub(super) async fn apply(world: &World, kind: &str, plural: &str, name: &str, spec: Value) {
     let resource = ApiResource {
         group: "argoproj.io".to_owned(),
         version: "v1alpha1".to_owned(),
