@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::context::Context;
+use super::context::{Context, GuardedPolicy, GuardedWatch};
 use super::observed::Observed;
 use super::status::ReportError;
 use super::union::union;
@@ -72,28 +72,14 @@ pub async fn run(
         ));
     }
 
-    let forget = Arc::clone(&context);
-    let known = context.watches_are_known.clone();
-    let watch_stream = objects::<ImageWatch>(&kube, config, watch_writer, known, move |event| {
-        if let Event::Delete(watch) = event {
-            forget.forget_watch(watch.meta());
-        }
+    let (noting, known) = (Arc::clone(&context), context.watches_are_known.clone());
+    let watch_stream = objects(&kube, config, watch_writer, known, move |event| {
+        note_watch(&noting, event);
     });
-    let forget = Arc::clone(&context);
-    let known = context.policies_are_known.clone();
-    let policy_stream = objects::<ImageUpdatePolicy>(
-        &kube,
-        config,
-        policy_writer,
-        known,
-        move |event| match event {
-            Event::Delete(policy) => forget.forget_policy(policy.meta()),
-            Event::Apply(policy) | Event::InitApply(policy) => {
-                forget.legacy.policy_changed(policy.meta());
-            }
-            Event::Init | Event::InitDone => {}
-        },
-    );
+    let (noting, known) = (Arc::clone(&context), context.policies_are_known.clone());
+    let policy_stream = objects(&kube, config, policy_writer, known, move |event| {
+        note_policy(&noting, event);
+    });
     let settings = kube::runtime::controller::Config::default();
 
     let mut tasks = JoinSet::new();
@@ -134,6 +120,24 @@ pub async fn run(
         "The operator is running"
     );
     supervise(tasks, stop, Duration::from_secs(config.shutdown_timeout)).await
+}
+
+/// What else follows from a change of a watch.
+fn note_watch(context: &Context, event: &Event<GuardedWatch>) {
+    if let Event::Delete(watch) = event {
+        context.forget_watch(watch.meta());
+    }
+}
+
+/// What else follows from a change of a policy.
+fn note_policy(context: &Context, event: &Event<GuardedPolicy>) {
+    match event {
+        Event::Delete(policy) => context.forget_policy(policy.meta()),
+        Event::Apply(policy) | Event::InitApply(policy) => {
+            context.legacy.policy_changed(policy.meta());
+        }
+        Event::Init | Event::InitDone => {}
+    }
 }
 
 /// Waits for the controllers to end, which they do only when told to.

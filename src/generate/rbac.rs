@@ -48,7 +48,7 @@ pub enum Part {
 }
 
 /// All rights; those of a part stand together.
-pub const RIGHTS: [Right; 10] = [
+pub const RIGHTS: [Right; 13] = [
     Right {
         part: Part::Watched,
         group: GROUP,
@@ -105,6 +105,30 @@ pub const RIGHTS: [Right; 10] = [
         verbs: &["get", "list", "watch", "patch"],
         purpose: "Follows Applications that policies select; `get` and `patch` write those of \
                   `writeBack.argocd`, and `patch` asks Argo CD to look at what was pushed.",
+    },
+    Right {
+        part: Part::Applications,
+        group: GROUP,
+        resources: &["imagewatches", "imageupdatepolicies"],
+        names: &[],
+        verbs: &["create", "patch", "delete"],
+        purpose: "Makes what annotations of argocd-image-updater say, and removes it with them.",
+    },
+    Right {
+        part: Part::Applications,
+        group: "coordination.k8s.io",
+        resources: &["leases"],
+        names: &[],
+        verbs: &["list"],
+        purpose: "Sees whether argocd-image-updater still runs; nothing is converted then.",
+    },
+    Right {
+        part: Part::Applications,
+        group: "apps",
+        resources: &["deployments"],
+        names: &[],
+        verbs: &["list"],
+        purpose: "The same, for one without a Lease.",
     },
     Right {
         part: Part::ArgocdRepositories,

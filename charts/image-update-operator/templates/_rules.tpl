@@ -32,6 +32,18 @@
 - apiGroups: ["argoproj.io"]
   resources: ["applications"]
   verbs: ["get", "list", "watch", "patch"]
+# Makes what annotations of argocd-image-updater say, and removes it with them.
+- apiGroups: ["image-update.dev"]
+  resources: ["imagewatches", "imageupdatepolicies"]
+  verbs: ["create", "patch", "delete"]
+# Sees whether argocd-image-updater still runs; nothing is converted then.
+- apiGroups: ["coordination.k8s.io"]
+  resources: ["leases"]
+  verbs: ["list"]
+# The same, for one without a Lease.
+- apiGroups: ["apps"]
+  resources: ["deployments"]
+  verbs: ["list"]
 {{- end }}
 {{- define "image-update-operator.rules.argocdRepositories" -}}
 # Reads the repository Secrets, which have a label and any name.

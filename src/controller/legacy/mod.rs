@@ -98,10 +98,6 @@ impl Legacy {
         if scope.is_some() {
             warn_of_unwatched(config);
         }
-        let mut watched = config.watch_namespaces.clone();
-        if !watched.is_empty() && !watched.contains(&config.argocd_namespace) {
-            watched.push(config.argocd_namespace.clone());
-        }
         let memory = Memory {
             has_unused: true,
             ..Memory::default()
@@ -110,7 +106,7 @@ impl Legacy {
             scope,
             interval: config.interval.clone(),
             defers: !config.convert_beside_old_updater,
-            watched,
+            watched: config.watch_namespaces.clone(),
             queue: Queue::default(),
             standing: watch::Sender::new(Standing::Unknown),
             memory: Mutex::new(memory),

@@ -98,7 +98,7 @@ async fn find(context: &Context) -> Result<Option<ObjectReference>, kube::Error>
     Ok(ready.map(|deployment| deployment.object_ref(&())))
 }
 
-/// Those of the namespaces that are looked at, and of Argo CD's.
+/// Those of the namespaces that are looked at: an operator of some has no rights elsewhere.
 async fn list<K>(context: &Context, parameters: &ListParams) -> Result<Vec<K>, kube::Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
