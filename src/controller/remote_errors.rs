@@ -43,6 +43,7 @@ pub(super) fn registry_reason(error: &registry::Error) -> Reason {
         | E::InvalidChallenge { .. }
         | E::UnsupportedChallenge { .. }
         | E::UntrustedRealm { .. }
+        | E::InsideRealm { .. }
         | E::ForeignChallenge { .. }
         | E::InvalidRedirect { .. }
         | E::TooManyRedirects { .. }
@@ -87,6 +88,7 @@ pub(super) fn registry_disposition(error: &registry::Error) -> Disposition {
         | E::InvalidChallenge { .. }
         | E::UnsupportedChallenge { .. }
         | E::UntrustedRealm { .. }
+        | E::InsideRealm { .. }
         | E::ForeignChallenge { .. }
         | E::InvalidRedirect { .. }
         | E::TooManyRedirects { .. }

@@ -178,6 +178,17 @@ pub enum Error {
         /// The realm, as the registry wrote it.
         realm: Excerpt,
     },
+    /// The token server is inside, and the registry is not.
+    #[error(
+        "{repository}: the registry names a token server in a private network, where it is not \
+         itself: {realm}"
+    )]
+    InsideRealm {
+        /// The repository that was asked for.
+        repository: Repository,
+        /// The realm, as the registry wrote it.
+        realm: Excerpt,
+    },
     /// The token server's answer holds no token.
     #[error("{repository}: the token server {host} gave no token")]
     NoToken {

@@ -34,6 +34,7 @@ mod digest;
 mod document;
 mod endpoint;
 mod exchange;
+mod inside;
 mod manifest;
 mod pace;
 mod refusal;

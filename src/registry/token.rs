@@ -20,6 +20,7 @@ use super::credentials::Credential;
 use super::endpoint::has_credential;
 use super::error::{Error, Host};
 use super::exchange::{Exchange, Request};
+use super::inside::is_inside;
 use super::session::Session;
 
 /// The most that is read of a token server's answer; tokens have a few KiB.
@@ -41,6 +42,14 @@ const CLIENT_ID: &str = "image-update-operator";
 /// Gets a token for the repository of an exchange.
 pub(super) async fn fetch(exchange: &mut Exchange<'_>, source: Bearer) -> Result<Session, Error> {
     let realm = realm(exchange, &source)?;
+    let registry = exchange.endpoint.url("/");
+    let is_elsewhere = realm.host() != registry.host();
+    if is_elsewhere && is_inside(&realm).await && !is_inside(&registry).await {
+        return Err(Error::InsideRealm {
+            repository: exchange.repository.clone(),
+            realm: Excerpt::new(&source.realm),
+        });
+    }
     let scope = scope(source.scope.as_deref(), &exchange.path);
     let requested = Instant::now();
     let answer = exchange

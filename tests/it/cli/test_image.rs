@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use base64::Engine as _;
-use image_update_testkit::faulty_registry::{ALWAYS, Fault, FaultyRegistry};
+use image_update_testkit::faulty_registry::{ALWAYS, Auth, Fault, FaultyRegistry, TokenServer};
 use image_update_testkit::registry::{PushOptions, Registry};
 use image_update_testkit::tls::Authority;
 use serde_json::json;
@@ -361,4 +361,35 @@ async fn the_proxy_of_the_environment_is_used() {
     let ran = test(folder.path(), &image, &flags, &variables);
     check_failed(&ran, "registry.example", "the way to it");
     assert_eq!(proxy.request_count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_outside_can_not_name_a_token_server_inside() {
+    let proxy = FaultyRegistry::start().await.expect("the registry starts");
+    proxy.set_tags(PATH, ["1.0.0".to_owned()]);
+    proxy.require(Auth::Bearer(TokenServer {
+        realm: Some("http://10.11.12.13/token".to_owned()),
+        ..TokenServer::new(USER, PASSWORD)
+    }));
+    let folder = home();
+    let conf = folder.path().join("registries.conf");
+    let text = "registries:\n- name: far\n  prefix: registry.invalid\n  api_url: http://registry.invalid\n";
+    fs::write(&conf, text).expect("the file can be written");
+    let flag = format!("--registries-conf-path={}", conf.display());
+    let address = format!("http://{}", proxy.host());
+    let image = format!("registry.invalid/{PATH}");
+    let ran = test(
+        folder.path(),
+        &image,
+        &[flag.as_str(), "--timeout=5s"],
+        &[("HTTP_PROXY", &address)],
+    );
+    check_failed(&ran, "a token server in a private network", "");
+    let asked = proxy.requests();
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.host == "registry.invalid"),
+        "{asked:?}"
+    );
 }

@@ -1,0 +1,74 @@
+//! Whether a host is inside: on this machine, or in a network that is not the internet's.
+//!
+//! A registry of the internet must not have the operator ask what only the operator can reach.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// Whether the host of a URL has an address inside. A name that can't be looked up has none: who
+/// is behind a proxy asks nobody but the proxy.
+pub(super) async fn is_inside(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => is_private(address.into()),
+        Some(Host::Ipv6(address)) => is_private(address.into()),
+        Some(Host::Domain(name)) => match tokio::net::lookup_host((name, 0)).await {
+            Ok(mut found) => found.any(|address| is_private(address.ip())),
+            Err(_) => false,
+        },
+        None => false,
+    }
+}
+
+/// Loopback, private (RFC 1918), shared (RFC 6598), unspecified and unique local (RFC 4193)
+/// addresses, in IPv6 ones, too.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            address.is_private() || address.is_loopback() || address.is_unspecified() || is_shared
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || embedded(address).is_some_and(is_private)
+        }
+    }
+}
+
+fn embedded(address: Ipv6Addr) -> Option<IpAddr> {
+    address.to_ipv4_mapped().map(IpAddr::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn private_and_local_addresses_are_inside() {
+        for (host, expected) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("172.16.0.1", true),
+            ("172.32.0.1", false),
+            ("192.168.1.1", true),
+            ("100.64.0.1", true),
+            ("100.128.0.1", false),
+            ("0.0.0.0", true),
+            ("8.8.8.8", false),
+            ("[::1]", true),
+            ("[fd00::1]", true),
+            ("[::ffff:10.0.0.1]", true),
+            ("[2606:4700::1]", false),
+            ("localhost", true),
+            ("no-such-host.invalid", false),
+        ] {
+            let url = format!("https://{host}/token")
+                .parse()
+                .expect("it is a URL");
+            assert_eq!(is_inside(&url).await, expected, "{host}");
+        }
+    }
+}
