@@ -8,6 +8,7 @@
 use std::{fmt, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use image_update_core::address::is_link_local_literal;
 use image_update_core::remote::RemoteUrl;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client, Response, StatusCode, Url, header};
@@ -21,11 +22,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{
-    http,
-    options::{CredentialError, is_link_local},
-    transport::TransportError,
-};
+use super::{http, options::CredentialError, transport::TransportError};
 
 /// Where the API is for remotes on `github.com`.
 const GITHUB_API: &str = "https://api.github.com/";
@@ -201,7 +198,7 @@ fn api_url(text: &str) -> Result<Url, GithubAppError> {
     if !is_plain {
         return Err(GithubAppError::Api);
     }
-    if is_link_local(&url) {
+    if is_link_local_literal(&url) {
         return Err(GithubAppError::LinkLocal);
     }
     let path = format!("{}/", url.path().trim_end_matches('/'));

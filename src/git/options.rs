@@ -2,9 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use image_update_core::remote::address;
+use image_update_core::address::is_link_local_literal;
 use reqwest::{NoProxy, Url};
-use url::Host;
 use zeroize::Zeroizing;
 
 use super::transport::TransportError;
@@ -196,7 +195,7 @@ impl Proxy {
     /// What the HTTP client understands.
     pub(super) fn to_client(&self) -> Result<reqwest::Proxy, TransportError> {
         let url = self.parsed().ok_or(TransportError::Proxy)?;
-        if is_link_local(&url) {
+        if is_link_local_literal(&url) {
             return Err(TransportError::LinkLocal);
         }
         let no_proxy = self.no_proxy.as_deref().and_then(NoProxy::from_string);
@@ -214,16 +213,6 @@ impl Proxy {
 impl fmt::Debug for Proxy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Proxy(redacted)")
-    }
-}
-
-/// Whether the address has an IP address in place of a name, and that is never contacted. Names
-/// are looked at when they are resolved.
-pub(super) fn is_link_local(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address::is_link_local(address.into()),
-        Some(Host::Ipv6(address)) => address::is_link_local(address.into()),
-        Some(Host::Domain(_)) | None => false,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use image_update_core::remote::address::is_link_local;
+use image_update_core::address::is_link_local;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// The resolver handed to the HTTP client.

@@ -1,9 +1,7 @@
-//! Where the API of a repository's registry is, and which addresses are never asked.
-
-use std::net::{IpAddr, Ipv6Addr};
+//! Where the API of a repository's registry is.
 
 use image_update_core::image::Repository;
-use url::{Host, Origin, Url};
+use url::{Origin, Url};
 
 use super::access::Access;
 
@@ -101,44 +99,11 @@ pub(super) fn has_credential(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-/// Whether a URL's host is a link-local address that is written out.
-///
-/// Names are looked up later; see [`super::resolver`].
-pub(super) fn is_link_local_literal(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => is_link_local(address.into()),
-        Some(Host::Ipv6(address)) => is_link_local(address.into()),
-        Some(Host::Domain(_)) | None => false,
-    }
-}
-
-/// Whether an address is in `169.254.0.0/16` (RFC 3927) or `fe80::/10` (RFC 4291), where clouds
-/// serve the credentials of the machine. An IPv4 address inside an IPv6 one counts.
-pub(super) fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => {
-            address.is_unicast_link_local() || embedded_ipv4(address).is_some_and(is_link_local)
-        }
-    }
-}
-
-/// The IPv4 address that an IPv6 one leads to: mapped (`::ffff:a.b.c.d`), compatible
-/// (`::a.b.c.d`), or behind the well-known NAT64 prefix (`64:ff9b::a.b.c.d`, RFC 6052).
-fn embedded_ipv4(address: Ipv6Addr) -> Option<IpAddr> {
-    let [prefix @ .., high, low] = address.segments();
-    let is_embedded = matches!(
-        prefix,
-        [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]
-    );
-    let bits = (u32::from(high) << 16) | u32::from(low);
-    is_embedded.then(|| IpAddr::V4(bits.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
+    use image_update_core::address::is_link_local_literal;
     use image_update_core::registries_conf::RegistriesConf;
 
     use super::*;

@@ -4,6 +4,7 @@
 //! and to the token server that registry names, and to no other host. It does not know what is
 //! asked; that is in [`super::tags`] and [`super::manifest`].
 
+use image_update_core::address::is_link_local_literal;
 use image_update_core::image::Repository;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_NONE_MATCH, LOCATION};
 use reqwest::{Method, StatusCode};
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 use super::access::Access;
 use super::answer::{Answer, Unread};
 use super::client::Shared;
-use super::endpoint::{Endpoint, has_credential, is_link_local_literal};
+use super::endpoint::{Endpoint, has_credential};
 use super::error::{Error, Host};
 use super::pace::{Pause, Turn};
 use super::transport::Failure;

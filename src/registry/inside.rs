@@ -2,8 +2,7 @@
 //!
 //! A registry of the internet must not have the operator ask what only the operator can reach.
 
-use std::net::{IpAddr, Ipv6Addr};
-
+use image_update_core::address::is_private;
 use url::{Host, Url};
 
 /// Whether the host of a URL has an address inside. A name that can't be looked up has none: who
@@ -18,28 +17,6 @@ pub(super) async fn is_inside(url: &Url) -> bool {
         },
         None => false,
     }
-}
-
-/// Loopback, private (RFC 1918), shared (RFC 6598), unspecified and unique local (RFC 4193)
-/// addresses, in IPv6 ones, too.
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            let is_shared = first == 100 && (64..128).contains(&second);
-            address.is_private() || address.is_loopback() || address.is_unspecified() || is_shared
-        }
-        IpAddr::V6(address) => {
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_unique_local()
-                || embedded(address).is_some_and(is_private)
-        }
-    }
-}
-
-fn embedded(address: Ipv6Addr) -> Option<IpAddr> {
-    address.to_ipv4_mapped().map(IpAddr::V4)
 }
 
 #[cfg(test)]

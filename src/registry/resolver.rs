@@ -3,9 +3,8 @@
 //! The check is on the addresses that are then connected to, so a name that changes its address
 //! between a check and a connection gains nothing.
 
+use image_update_core::address::is_link_local;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-
-use super::endpoint::is_link_local;
 
 /// The resolver of every connection to a registry or a token server.
 #[derive(Debug, Clone, Copy)]

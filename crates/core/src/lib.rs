@@ -4,6 +4,7 @@
 //! `now` is an argument. The operator's crate gathers inputs, calls this crate to decide, and
 //! writes the result.
 
+pub mod address;
 pub mod argocd;
 pub mod duration;
 pub mod image;

@@ -4,7 +4,6 @@
 //! address, a branch name git would refuse or a path that leaves the repository. Nothing here
 //! knows the git protocol or reaches for a network.
 
-pub mod address;
 pub mod branch;
 pub mod folder;
 pub mod path;

@@ -8,10 +8,8 @@ use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use url::{Host, Url};
 
-use super::{
-    address::is_link_local,
-    ssh::{self, SshPlace},
-};
+use super::ssh::{self, SshPlace};
+use crate::address::is_link_local;
 
 /// The address of a git remote, free of credentials: safe to log, to show and to commit.
 ///
