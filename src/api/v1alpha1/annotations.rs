@@ -15,9 +15,22 @@ pub const SUSPEND: &str = "image-update.dev/suspend";
 /// Tags to stop at, as a JSON object by alias: `{"web": "1.2.3"}`. They go before `pin`.
 pub const PINS: &str = "image-update.dev/pins";
 
+/// On an object that the operator made from annotations: what was written last, as one word.
+pub const CONVERTED: &str = "image-update.dev/converted";
+
 /// The value of an annotation.
 pub fn annotation<'a>(metadata: &'a ObjectMeta, name: &str) -> Option<&'a str> {
     metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+/// The last request for a reconciliation.
+pub fn requested_at(metadata: &ObjectMeta) -> Option<&str> {
+    annotation(metadata, REQUESTED_AT)
+}
+
+/// The last release of what is held.
+pub fn released(metadata: &ObjectMeta) -> Option<&str> {
+    annotation(metadata, RELEASE)
 }
 
 /// Whether an object is suspended, be it by its spec or by annotation.

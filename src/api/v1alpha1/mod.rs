@@ -45,8 +45,3 @@ pub const ORIGIN_LABEL: &str = "image-update.dev/origin";
 /// Its value on policies and watches that were made from annotations of the predecessor. Without it
 /// an object belongs to whoever made it, and is never changed or deleted.
 pub const ORIGIN_ANNOTATIONS: &str = "annotations";
-
-/// On such an object: what was written last, as one word.
-pub const CONVERTED_ANNOTATION: &str = "image-update.dev/converted";
-
-pub use annotations::{RELEASE as RELEASE_ANNOTATION, REQUESTED_AT as REQUESTED_AT_ANNOTATION};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use image_update_core::image::Candidate;
-use image_update_core::plan::{self, Files, ImageInput, Known, Placement, Plan, Target};
+use image_update_core::plan::{self, Files, ImageInput, Known, Plan, Target};
 use image_update_core::remote::BranchName;
 use image_update_core::template::{ImageChange, target_key};
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use super::git_access::GitAccess;
 use super::lookups::{Lookups, Wanted};
 use super::settled::Settled;
 use super::{Write, Written};
-use crate::api::v1alpha1::{ImageUpdatePolicy, RELEASE_ANNOTATION};
+use crate::api::v1alpha1::{ImageUpdatePolicy, annotations};
 use crate::api::validate::PolicyModel;
 use crate::argocd::patch;
 use crate::controller::applications;
@@ -197,12 +197,9 @@ impl Task<'_> {
     /// spec, or a new value of the annotation that releases.
     fn right_and_values(&self, plan: &Plan) -> String {
         let metadata = &self.policy.metadata;
-        let released = metadata.annotations.as_ref();
-        let released = released.and_then(|it| it.get(RELEASE_ANNOTATION));
-        let values = plan.changes().map(|(placement, change)| {
-            let Placement { alias, .. } = placement;
-            format!("{alias}={}", change.new)
-        });
+        let released = annotations::released(metadata);
+        let values = plan.changes();
+        let values = values.map(|(it, change)| format!("{}={}", it.alias, change.new));
         let values: Vec<String> = values.collect();
         format!(
             "{:?} {released:?} {}",

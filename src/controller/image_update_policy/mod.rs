@@ -31,7 +31,7 @@ use super::context::{Context, GuardedPolicy, key};
 use super::error::Error;
 use super::status::{ReportError, names};
 use super::undecodable;
-use crate::api::v1alpha1::{Granularity, ImageUpdatePolicy, REQUESTED_AT_ANNOTATION, annotations};
+use crate::api::v1alpha1::{Granularity, ImageUpdatePolicy, annotations};
 use crate::api::validate::{self, GitModel, PolicyModel};
 use crate::git::update::Signature;
 use crate::write_back::job::CommitStyle;
@@ -262,14 +262,6 @@ async fn commit_style(
         signing: gather::signing_key(policy, git, context, now).await?,
         is_shared: commit.granularity == Granularity::Batch,
     })
-}
-
-fn requested_at(policy: &ImageUpdatePolicy) -> Option<&String> {
-    policy
-        .metadata
-        .annotations
-        .as_ref()?
-        .get(REQUESTED_AT_ANNOTATION)
 }
 
 fn log(outcome: &Result<Outcome, Error>, report: &Report) {

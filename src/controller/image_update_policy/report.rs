@@ -10,8 +10,9 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 
 use super::gather::INLINE_SCAN_INTERVAL;
-use super::settled::{self, Settled};
-use super::{Outcome, Write, Written, applications, images, requested_at};
+use super::settled::Settled;
+use super::{Outcome, Write, Written, applications, images};
+use crate::api::v1alpha1::annotations;
 use crate::api::v1alpha1::{
     ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicy,
     ImageUpdatePolicyStatus, LastWrite, PolicySummary, Reason, WriteRecord,
@@ -96,8 +97,9 @@ impl Report {
                 None => Vec::new(),
             },
             applications: applications.map(|(counts, _)| counts),
-            last_handled_reconcile_at: requested_at(policy).cloned(),
-            last_handled_release: settled::released(policy).cloned(),
+            last_handled_reconcile_at: annotations::requested_at(&policy.metadata)
+                .map(str::to_owned),
+            last_handled_release: annotations::released(&policy.metadata).map(str::to_owned),
             ..old
         };
         if let Ok(Outcome::Decided(attempt)) = outcome {

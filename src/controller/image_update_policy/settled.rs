@@ -11,8 +11,7 @@ use image_update_core::remote::BranchName;
 
 use super::{Outcome, Written};
 use crate::api::v1alpha1::{
-    ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, RELEASE_ANNOTATION,
-    SettledValue,
+    ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, SettledValue, annotations,
 };
 use crate::controller::error::Error;
 
@@ -30,7 +29,7 @@ impl Settled {
             return Self::default();
         };
         if status.observed_generation != policy.metadata.generation
-            || status.last_handled_release.as_ref() != released(policy)
+            || status.last_handled_release.as_deref() != annotations::released(&policy.metadata)
         {
             return Self::default();
         }
@@ -64,15 +63,6 @@ impl Settled {
             image.settled = now.or_else(|| self.0.get(&image.alias).cloned());
         }
     }
-}
-
-/// The value of the annotation that releases what is held.
-pub(super) fn released(policy: &ImageUpdatePolicy) -> Option<&String> {
-    policy
-        .metadata
-        .annotations
-        .as_ref()?
-        .get(RELEASE_ANNOTATION)
 }
 
 /// The branch that the targets were read from or written to; of several Applications, none.
@@ -111,7 +101,7 @@ mod tests {
 
     #[track_caller]
     fn check(generation: i64, release: Option<&str>, branch: &str, expected: Option<&str>) {
-        let annotation = |value: &str| (RELEASE_ANNOTATION.to_owned(), value.to_owned());
+        let annotation = |value: &str| (annotations::RELEASE.to_owned(), value.to_owned());
         let policy = ImageUpdatePolicy {
             metadata: ObjectMeta {
                 generation: Some(generation),

@@ -18,7 +18,7 @@ use super::registries;
 use super::status::{ReportError, names};
 use super::tags::{Scan, WatchedTags};
 use super::undecodable;
-use crate::api::v1alpha1::{ImageWatch, REQUESTED_AT_ANNOTATION, annotations};
+use crate::api::v1alpha1::{ImageWatch, annotations};
 use crate::api::validate::{self, WatchModel};
 pub(super) use gather::access;
 use report::{Report, Scanned};
@@ -123,20 +123,10 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
 
 /// Whether somebody asked for a scan since the last one that was asked for.
 fn is_requested(watch: &ImageWatch) -> bool {
-    let requested = requested_at(watch);
-    let handled = watch
-        .status
-        .as_ref()
-        .and_then(|status| status.last_handled_reconcile_at.as_ref());
+    let requested = annotations::requested_at(&watch.metadata);
+    let status = watch.status.as_ref();
+    let handled = status.and_then(|status| status.last_handled_reconcile_at.as_deref());
     requested.is_some() && requested != handled
-}
-
-fn requested_at(watch: &ImageWatch) -> Option<&String> {
-    watch
-        .metadata
-        .annotations
-        .as_ref()?
-        .get(REQUESTED_AT_ANNOTATION)
 }
 
 /// The tags of a scan without those that the watch excludes. When they were first seen is taken

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::controller::Action;
 
-use super::{Outcome, requested_at};
+use super::Outcome;
+use crate::api::v1alpha1::annotations;
 use crate::api::v1alpha1::{ImageWatch, ImageWatchStatus, LastScan, Reason, WatchSummary};
 use crate::api::validate::{self, WatchModel};
 use crate::controller::conditions::{self, Health, Verdict};
@@ -77,7 +78,8 @@ impl Report {
                 watch.metadata.generation,
                 now,
             ),
-            last_handled_reconcile_at: requested_at(watch).cloned(),
+            last_handled_reconcile_at: annotations::requested_at(&watch.metadata)
+                .map(str::to_owned),
             next_scan_time: delay
                 .and_then(|delay| now.checked_add(delay).ok())
                 .map(Time),

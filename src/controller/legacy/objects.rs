@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::api::v1alpha1::{
-    CONVERTED_ANNOTATION, ImageUpdatePolicy, ImageWatch, ORIGIN_ANNOTATIONS, ORIGIN_LABEL, Reason,
+    ImageUpdatePolicy, ImageWatch, ORIGIN_ANNOTATIONS, ORIGIN_LABEL, Reason, annotations,
 };
 use crate::controller::applications::Known;
 use crate::controller::events::Notice;
@@ -40,8 +40,7 @@ pub(super) fn is_owned(meta: &ObjectMeta) -> bool {
 
 /// What was last written to the object, as one word.
 pub(super) fn mark(meta: &ObjectMeta) -> Option<&str> {
-    let annotations = meta.annotations.as_ref()?;
-    annotations.get(CONVERTED_ANNOTATION).map(String::as_str)
+    annotations::annotation(meta, annotations::CONVERTED)
 }
 
 /// The watch as it is written.
@@ -77,7 +76,7 @@ fn stamp(meta: &mut ObjectMeta, mark: String) {
         ORIGIN_LABEL.to_owned(),
         ORIGIN_ANNOTATIONS.to_owned(),
     )]));
-    meta.annotations = Some(BTreeMap::from([(CONVERTED_ANNOTATION.to_owned(), mark)]));
+    meta.annotations = Some(BTreeMap::from([(annotations::CONVERTED.to_owned(), mark)]));
 }
 
 /// Equal for what is equal; short, because it is only compared with what stood there before.
