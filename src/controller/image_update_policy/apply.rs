@@ -1,7 +1,7 @@
 //! Decides against what stands at each destination, and writes what differs.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::StreamExt as _;
 use image_update_core::image::Candidate;
@@ -16,7 +16,7 @@ use tracing::{Instrument as _, info_span, warn};
 use super::destinations::{Destination, GitDestination, overrides_path};
 use super::gather::Gathered;
 use super::git_access::GitAccess;
-use super::lookups::{Lookups, Wanted};
+use super::lookups::Lookups;
 use super::settled::Settled;
 use super::{Write, Written};
 use crate::api::v1alpha1::{ImageUpdatePolicy, annotations};
@@ -43,8 +43,13 @@ pub(super) struct Task<'a> {
     pub(super) git: Option<(GitAccess, CommitStyle)>,
     /// What has been looked up for any destination.
     pub(super) lookups: AsyncMutex<Lookups>,
+    /// The candidates of each image, for all Applications that are written themselves.
+    pub(super) candidates: OnceLock<Candidates>,
     pub(super) context: &'a Context,
 }
+
+/// The candidates of each image, in the order of the spec.
+pub(super) type Candidates = Vec<Vec<Candidate>>;
 
 /// What a policy decides by. Shared with the queue that asks for the decision.
 struct Inputs {
@@ -87,9 +92,10 @@ impl Task<'_> {
                     self.write_application(known, *index, &inputs).await
                 }
             };
-            let wanted = plan.as_ref().map(Wanted::of).unwrap_or_default();
-            if written.is_ok() && !wanted.is_empty() {
-                self.learn(&wanted, round).await;
+            if let (Some(plan), Ok(_)) = (&plan, &written)
+                && !plan.is_decided()
+            {
+                self.learn(plan, round).await;
                 continue;
             }
             if let (Ok(Written::Pushed { .. }), Some(plan)) = (&written, &plan) {
@@ -160,8 +166,10 @@ impl Task<'_> {
     ) -> (Option<Plan>, Result<Written, Error>) {
         let nothing = || Ok(Written::Nothing { branch: None });
         let overrides = application.overrides.get(index);
-        let plan = inputs.decide_overrides(overrides.map_or(b"{}", Vec::as_slice));
-        if plan.files.is_empty() || !Wanted::of(&plan).is_empty() || self.model.dry_run {
+        let overrides = overrides.map_or(&b"{}"[..], Vec::as_slice);
+        let candidates = self.candidates.get_or_init(|| candidates(&self.images));
+        let plan = inputs.decide_overrides(candidates, overrides);
+        if plan.files.is_empty() || !plan.is_decided() || self.model.dry_run {
             return (Some(plan), nothing());
         }
         let what = self.right_and_values(&plan);
@@ -172,9 +180,9 @@ impl Task<'_> {
         let mut last_plan = None;
         let (namespace, name) = (&application.facts.namespace, &application.facts.name);
         let edit = |overrides: &[u8]| {
-            let mut plan = inputs.decide_overrides(overrides);
+            let mut plan = inputs.decide_overrides(candidates, overrides);
             let edited = plan.files.get(&overrides_path()).cloned();
-            let is_decided = Wanted::of(&plan).is_empty();
+            let is_decided = plan.is_decided();
             if !is_decided {
                 plan.files.clear();
             }
@@ -224,7 +232,7 @@ impl Task<'_> {
                 if let Err(error) = refreshed {
                     warn!(
                         argocd.application = format!("{namespace}/{name}"),
-                        error = %anyhow::Error::new(error).root_cause(),
+                        error = Error::Application(error).chain(),
                         "Could not ask Argo CD to refresh an Application"
                     );
                 }
@@ -234,12 +242,12 @@ impl Task<'_> {
 
     /// Asks for what a plan waits for. If another destination has asked since `round`, that may be
     /// known by now, and the plan is made again first.
-    async fn learn(&self, wanted: &Wanted, round: u32) {
+    async fn learn(&self, plan: &Plan, round: u32) {
         let mut lookups = self.lookups.lock().await;
         if lookups.round() == round {
             let _permit = self.context.permit().await;
             let (model, images) = (&self.model, &self.images);
-            lookups.learn(wanted, model, images, self.context).await;
+            lookups.learn(plan, model, images, self.context).await;
         }
     }
 }
@@ -271,7 +279,10 @@ fn job(
         decide: Box::new(move |snapshot| {
             let files = snapshot.files.iter();
             let files = files.map(|(path, content)| (path.clone(), content.as_deref()));
-            let plan = inputs.decide(&files.collect(), Some(&snapshot.branch));
+            // Made for each decision: while a push is waited for they would take much memory.
+            let candidates = candidates(&inputs.images);
+            let branch = Some(&snapshot.branch);
+            let plan = inputs.decide(&candidates, &files.collect(), branch);
             let decided = inputs.decided(&plan);
             *last_plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
             decided
@@ -279,12 +290,24 @@ fn job(
     }
 }
 
+fn candidates(images: &[Gathered]) -> Candidates {
+    let of_image = |image: &Gathered| match &image.tags {
+        Ok(known) => known.tags.candidates(),
+        Err(_) => Vec::new(),
+    };
+    images.iter().map(of_image).collect()
+}
+
 impl Inputs {
-    fn decide(&self, files: &Files<'_>, branch: Option<&BranchName>) -> Plan {
+    fn decide(
+        &self,
+        candidates: &Candidates,
+        files: &Files<'_>,
+        branch: Option<&BranchName>,
+    ) -> Plan {
         let _span = info_span!("decide").entered();
         let started = Instant::now();
-        let candidates = self.candidates();
-        let images = self.images(&candidates, branch);
+        let images = self.images(candidates, branch);
         let mut plan = plan::decide(&images, &self.targets, files, &self.lookups.digests);
         // Nobody asks the operator for all of them, and they would take the memory of the tags
         // until a push is through.
@@ -293,24 +316,15 @@ impl Inputs {
         plan
     }
 
-    fn decide_overrides(&self, overrides: &[u8]) -> Plan {
+    fn decide_overrides(&self, candidates: &Candidates, overrides: &[u8]) -> Plan {
         let files = Files::from([(overrides_path(), Some(overrides))]);
-        self.decide(&files, None)
-    }
-
-    /// The candidates of each image, in the order of the spec.
-    fn candidates(&self) -> Vec<Vec<Candidate>> {
-        let candidates = |image: &Gathered| match &image.tags {
-            Ok(known) => known.tags.candidates(),
-            Err(_) => Vec::new(),
-        };
-        self.images.iter().map(candidates).collect()
+        self.decide(candidates, &files, None)
     }
 
     /// The images that have tags, without those of which something can't be had.
     fn images<'a>(
         &'a self,
-        candidates: &'a [Vec<Candidate>],
+        candidates: &'a Candidates,
         branch: Option<&BranchName>,
     ) -> Vec<ImageInput<'a>> {
         // What one Application has says nothing about another that is selected later.
@@ -347,7 +361,7 @@ impl Inputs {
 
     /// What follows from a plan; nothing for a dry run.
     fn decided(&self, plan: &Plan) -> Decided {
-        if !Wanted::of(plan).is_empty() {
+        if !plan.is_decided() {
             return Decided::Undecided;
         }
         if self.model.dry_run || plan.files.is_empty() {

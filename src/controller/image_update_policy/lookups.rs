@@ -29,28 +29,6 @@ pub(super) struct Lookups {
     round: u32,
 }
 
-/// What a plan waits for, by alias and tag.
-#[derive(Default)]
-pub(super) struct Wanted {
-    digests: BTreeSet<(String, Tag)>,
-    looks: BTreeSet<(String, Tag)>,
-}
-
-impl Wanted {
-    /// What `plan` waits for.
-    pub(super) fn of(plan: &Plan) -> Self {
-        Self {
-            digests: plan.missing_digests.clone(),
-            looks: plan.missing_looks.clone(),
-        }
-    }
-
-    /// Whether it waits for nothing.
-    pub(super) fn is_empty(&self) -> bool {
-        self.digests.is_empty() && self.looks.is_empty()
-    }
-}
-
 impl Lookups {
     /// What is known already of images that need more than their tags' names. It asks no registry.
     pub(super) async fn known(model: &PolicyModel, images: &[Gathered], context: &Context) -> Self {
@@ -96,10 +74,10 @@ impl Lookups {
         self.failed
     }
 
-    /// Asks the registries for what is wanted.
+    /// Asks the registries for what `plan` waits for.
     pub(super) async fn learn(
         &mut self,
-        wanted: &Wanted,
+        plan: &Plan,
         model: &PolicyModel,
         images: &[Gathered],
         context: &Context,
@@ -107,7 +85,7 @@ impl Lookups {
         self.round += 1;
         for (image, gathered) in model.images.iter().zip(images) {
             let Ok(known) = &gathered.tags else { continue };
-            if let Err(error) = self.learn_one(wanted, image, known, context).await {
+            if let Err(error) = self.learn_one(plan, image, known, context).await {
                 self.failed.push((image.alias.clone(), Arc::new(error)));
             }
         }
@@ -115,7 +93,7 @@ impl Lookups {
 
     async fn learn_one(
         &mut self,
-        wanted: &Wanted,
+        plan: &Plan,
         image: &ImageModel,
         known: &Known,
         context: &Context,
@@ -124,7 +102,10 @@ impl Lookups {
             let own = set.iter().filter(|(alias, _)| *alias == image.alias);
             own.map(|(_, tag)| tag.clone()).collect()
         };
-        let (digests, looks) = (of_image(&wanted.digests), of_image(&wanted.looks));
+        let (digests, looks) = (
+            of_image(&plan.missing_digests),
+            of_image(&plan.missing_looks),
+        );
         // What is known counts, too, or it would depend on the last restart.
         let count = looks.len() + self.looks(&image.alias).len();
         if image.policy.strategy.name().needs_build_time() && count > MAX_QUESTION {

@@ -15,7 +15,7 @@ mod measure;
 mod report;
 mod settled;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use image_update_core::plan::Plan;
 use image_update_core::remote::{BranchName, RemoteUrl};
@@ -230,6 +230,7 @@ async fn run(
         policy,
         model: Arc::new(model),
         lookups: AsyncMutex::new(lookups),
+        candidates: OnceLock::new(),
         images: Arc::new(images),
         settled,
         git,

@@ -84,6 +84,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether nothing has to be known before it can be carried out.
+    pub fn is_decided(&self) -> bool {
+        self.missing_digests.is_empty() && self.missing_looks.is_empty()
+    }
+
     /// Drops what is said of each tag that is not selected, for a plan that is kept for a while.
     pub fn forget_rejected(&mut self) {
         for decision in self.placements.iter_mut().flat_map(|it| &mut it.decision) {
