@@ -12,12 +12,13 @@ use futures::{Stream, StreamExt as _};
 use image_update_core::{argocd, legacy};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Client, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::context::Context;
+use super::context::{Context, key};
 use super::error::Error;
+use super::scope;
 use crate::argocd::application::{Application, SourceSpec};
 
 /// How often it is looked whether Argo CD was installed meanwhile.
@@ -133,14 +134,7 @@ pub(super) async fn follow(
 ) {
     let following = async {
         wait_for_the_kind(&kube, &context).await;
-        let apis: Vec<Api<Application>> = if namespaces.is_empty() {
-            vec![Api::all(kube.clone())]
-        } else {
-            let namespaces = namespaces.iter();
-            namespaces
-                .map(|namespace| Api::namespaced(kube.clone(), namespace))
-                .collect()
-        };
+        let apis = scope::apis::<Application>(&kube, &namespaces);
         let missing = Arc::new(AtomicUsize::new(apis.len()));
         let watches = apis.into_iter().map(|api| {
             let watch = watcher::watcher(api, watcher::Config::default()).default_backoff();
@@ -185,10 +179,7 @@ async fn follow_one(
         match event {
             Ok(Event::Init) => fresh.clear(),
             Ok(Event::InitApply(application) | Event::Apply(application)) => {
-                let key = (
-                    application.namespace().unwrap_or_default(),
-                    application.name_any(),
-                );
+                let key = key(&application.metadata);
                 fresh.insert(key.clone());
                 mine.insert(key);
                 if let Some(news) = context.applications.put(&application) {
@@ -197,10 +188,7 @@ async fn follow_one(
                 }
             }
             Ok(Event::Delete(application)) => {
-                let key = (
-                    application.namespace().unwrap_or_default(),
-                    application.name_any(),
-                );
+                let key = key(&application.metadata);
                 mine.remove(&key);
                 forget(&key, context);
             }

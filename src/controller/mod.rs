@@ -16,6 +16,7 @@ mod put_backs;
 mod registries;
 mod remote_errors;
 mod run;
+mod scope;
 mod secrets;
 mod status;
 mod tags;

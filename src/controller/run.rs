@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use futures::channel::mpsc;
 use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
-use kube::api::Api;
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{self, store::Writer};
@@ -23,6 +22,7 @@ use tracing::{info, warn};
 
 use super::context::{Context, GuardedPolicy, GuardedWatch};
 use super::observed::Observed;
+use super::scope;
 use super::status::ReportError;
 use super::union::union;
 use super::{applications, image_update_policy, image_watch, legacy};
@@ -187,14 +187,7 @@ where
         + Sync
         + 'static,
 {
-    let apis: Vec<Api<DeserializeGuard<K>>> = if config.watch_namespaces.is_empty() {
-        vec![Api::all(kube.clone())]
-    } else {
-        let namespaces = config.watch_namespaces.iter();
-        namespaces
-            .map(|namespace| Api::namespaced(kube.clone(), namespace))
-            .collect()
-    };
+    let apis = scope::apis::<DeserializeGuard<K>>(kube, &config.watch_namespaces);
     let mut watches: Vec<_> = apis
         .into_iter()
         .map(|api| {

@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use futures::stream::{self, Stream, StreamExt};
 use kube::core::error_boundary::InvalidObject;
 use kube::core::{DeserializeGuard, ObjectMeta, Resource};
-use kube::runtime::reflector::Lookup;
 use kube::runtime::watcher::Event;
+
+use super::context::key;
 
 /// Merges the events of `watches`; errors pass through.
 pub(super) fn union<K, E>(
@@ -81,7 +82,7 @@ impl<K: Resource<DynamicType = ()> + Clone> Union<K> {
         match event {
             Event::Init => part.fresh = Some(HashMap::new()),
             Event::InitApply(object) | Event::Apply(object) => {
-                let key = key(&object);
+                let key = key(object.meta());
                 let meta = identity(object.meta());
                 if let Some(fresh) = &mut part.fresh {
                     fresh.insert(key.clone(), meta.clone());
@@ -94,7 +95,7 @@ impl<K: Resource<DynamicType = ()> + Clone> Union<K> {
                 });
             }
             Event::Delete(object) => {
-                part.known.remove(&key(&object));
+                part.known.remove(&key(object.meta()));
                 if started_before {
                     out.push(Event::Delete(object));
                 } else {
@@ -120,11 +121,6 @@ impl<K: Resource<DynamicType = ()> + Clone> Union<K> {
         }
         out
     }
-}
-
-fn key<K: Resource<DynamicType = ()>>(object: &DeserializeGuard<K>) -> Key {
-    let reference = object.to_object_ref(());
-    (reference.namespace.unwrap_or_default(), reference.name)
 }
 
 /// What a store needs to find an object, and no more.
@@ -164,9 +160,9 @@ mod tests {
         let describe = |event: &Event<DeserializeGuard<ConfigMap>>| match event {
             Event::Init => "init".to_owned(),
             Event::InitDone => "done".to_owned(),
-            Event::InitApply(object) => format!("first {}", key(object).1),
-            Event::Apply(object) => format!("apply {}", key(object).1),
-            Event::Delete(object) => format!("delete {}", key(object).1),
+            Event::InitApply(object) => format!("first {}", key(object.meta()).1),
+            Event::Apply(object) => format!("apply {}", key(object.meta()).1),
+            Event::Delete(object) => format!("delete {}", key(object.meta()).1),
         };
         events.iter().map(describe).collect()
     }

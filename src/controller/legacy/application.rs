@@ -17,7 +17,7 @@ use super::{Key, Legacy, Standing};
 use crate::api::legacy::{Converted, convert};
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicySpec, ImageWatch, Reason};
 use crate::controller::applications::Known;
-use crate::controller::context::{Context, GuardedPolicy};
+use crate::controller::context::{Context, GuardedPolicy, key};
 use crate::controller::events::{self, Notice};
 use crate::controller::status::FIELD_MANAGER;
 
@@ -159,7 +159,7 @@ async fn write_policy(
 }
 
 async fn write_watch(context: &Context, wanted: ImageWatch) -> Outcome {
-    let key = (wanted.namespace().unwrap_or_default(), wanted.name_any());
+    let key = key(&wanted.metadata);
     let reference = ObjectRef::new(&key.1).within(&key.0);
     let found = context.watches.get(&reference);
     let found = found.as_deref();

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Api, ListParams};
+use kube::api::ListParams;
 use kube::core::{NamespaceResourceScope, Resource};
 use kube::runtime::events::EventType;
 use serde::de::DeserializeOwned;
@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::api::v1alpha1::Reason;
 use crate::controller::context::Context;
 use crate::controller::events::{self, Notice};
+use crate::controller::scope;
 
 /// The Lease by which replicas of the predecessor agree on a leader:
 /// <https://github.com/argoproj-labs/argocd-image-updater/blob/master/cmd/run.go>
@@ -106,14 +107,8 @@ where
         + DeserializeOwned
         + std::fmt::Debug,
 {
-    let kube = &context.kube;
-    let namespaces = &context.legacy.watched;
-    if namespaces.is_empty() {
-        return Ok(Api::all(kube.clone()).list(parameters).await?.items);
-    }
     let mut found = Vec::new();
-    for namespace in namespaces {
-        let api: Api<K> = Api::namespaced(kube.clone(), namespace);
+    for api in scope::apis::<K>(&context.kube, &context.legacy.watched) {
         found.extend(api.list(parameters).await?.items);
     }
     Ok(found)
