@@ -181,9 +181,7 @@ fn named(source: &str) -> Result<Credential, CredentialsError> {
     match source.split_once(':') {
         Some(("env", name)) => {
             let value = config::variable(name).ok_or(CredentialsError::NoVariable)?;
-            let pair = value.split_once(':').filter(|(user, _)| !user.is_empty());
-            let (user, password) = pair.ok_or(CredentialsError::NotAPair)?;
-            Ok(Credential::basic(user, password))
+            Credential::from_pair(&value).ok_or(CredentialsError::NotAPair)
         }
         Some(("secret" | "pullsecret", _)) => Err(CredentialsError::Secret),
         Some(("ext", _)) => Err(CredentialsError::Program),

@@ -40,6 +40,14 @@ impl Credential {
         }
     }
 
+    /// `user:password`, split at the first colon: a user name can't hold one, a password can. Line
+    /// ends after it are ignored: files and programs leave them. `None` for anything else.
+    pub fn from_pair(text: &str) -> Option<Self> {
+        let text = text.trim_end_matches(['\r', '\n']);
+        let pair = text.split_once(':').filter(|(user, _)| !user.is_empty());
+        pair.map(|(user, password)| Self::basic(user, password))
+    }
+
     /// A refresh token.
     pub fn identity_token(token: impl Into<String>) -> Self {
         Self::IdentityToken(Zeroizing::new(token.into()))
@@ -150,15 +158,10 @@ pub fn from_secret(
     Ok(found.map_err(Error::DockerConfig)?.map(Credential::from))
 }
 
-/// Splits at the first colon: a user name cannot hold one, a password can.
 fn pair(data: &BTreeMap<String, Vec<u8>>, field: &str) -> Result<Credential, Error> {
-    let (username, password) = text(data, field)?
-        .split_once(':')
-        .filter(|(username, _)| !username.is_empty())
-        .ok_or_else(|| Error::NotAPair {
-            field: field.to_owned(),
-        })?;
-    Ok(Credential::basic(username, password))
+    Credential::from_pair(text(data, field)?).ok_or_else(|| Error::NotAPair {
+        field: field.to_owned(),
+    })
 }
 
 fn text<'a>(data: &'a BTreeMap<String, Vec<u8>>, field: &str) -> Result<&'a str, Error> {

@@ -147,12 +147,8 @@ impl Registries {
     }
 }
 
-/// Splits at the first colon: a user name can't hold one, a password can.
 fn pair(text: &str, origin: &CredentialSource) -> Result<Credential, CredentialError> {
-    let text = text.trim_end_matches(['\r', '\n']);
-    let pair = text.split_once(':').filter(|(user, _)| !user.is_empty());
-    let (user, password) = pair.ok_or_else(|| CredentialError::NotAPair {
+    Credential::from_pair(text).ok_or_else(|| CredentialError::NotAPair {
         origin: origin.clone(),
-    })?;
-    Ok(Credential::basic(user, password))
+    })
 }
