@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use image_update_core::image::{Candidate, Repository, Sightings};
 use image_update_core::plan::{Choice, DigestRule, Digests, ImageInput, Known, choose_tag};
 use image_update_core::policy::{Decision, Policy};
-use jiff::Timestamp;
 
+use super::clock::now;
 use super::failure::Failure;
 use super::progress::Progress;
 use crate::registry::{Access, Builds, Client, Error, MAX_QUESTION, Question};
@@ -77,12 +77,4 @@ pub(super) async fn choose(
         let asked: Vec<_> = tags.into_iter().map(|tag| (tag, None)).collect();
         looks.extend(builds.look(&question, &asked).await.map_err(&explain)?);
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a command runs once, at the time it is given"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand. Data goes to stdout, logs and errors to stderr.
 
 mod access;
+mod clock;
 mod cluster;
 mod completion;
 mod convert;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use image_update_core::image::Tag;
-use jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource};
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{ClusterFlags, Target, connect, refused};
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageWatch, annotations};
+use crate::cli::clock::now;
 use crate::cli::failure::Failure;
 
 /// Flags of `suspend` and `resume`.
@@ -121,14 +121,14 @@ pub(in crate::cli) async fn resume(args: &SuspendArgs) -> Result<(), Failure> {
 /// Has objects looked at now.
 #[tokio::main(flavor = "current_thread")]
 pub(in crate::cli) async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
-    let annotation = json!({ annotations::REQUESTED_AT: now() });
+    let annotation = json!({ annotations::REQUESTED_AT: now().to_string() });
     annotate_all(&args.cluster, &args.targets, &annotation, "asked for").await
 }
 
 /// Lets policies write again what was taken back in git.
 #[tokio::main(flavor = "current_thread")]
 pub(in crate::cli) async fn release(args: &ReleaseArgs) -> Result<(), Failure> {
-    let annotation = json!({ annotations::RELEASE: now() });
+    let annotation = json!({ annotations::RELEASE: now().to_string() });
     let targets: Vec<Target> = args.policies.iter().cloned().map(Target::Policy).collect();
     annotate_all(&args.cluster, &targets, &annotation, "released").await
 }
@@ -223,12 +223,4 @@ where
 
 fn println(line: &str) -> Result<(), Failure> {
     crate::cli::output::write(format!("{line}\n").as_bytes())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a command runs once, at the time it is given"
-)]
-fn now() -> String {
-    Timestamp::now().to_string()
 }
