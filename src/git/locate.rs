@@ -6,6 +6,7 @@ use gix::{ObjectId, hash, objs::Kind};
 use image_update_core::remote::{RepoFolder, RepoPath};
 
 use super::{
+    object::Object,
     store::Store,
     tree::{Entries, EntryKind, MalformedTree},
     update::MAX_FILE_BYTES,
@@ -144,13 +145,9 @@ fn follow<T>(
     depth: usize,
     located: &mut Located,
 ) -> Result<(), LocateError> {
-    let Some(tree) = store.get(&tree_id) else {
-        located.missing.insert(tree_id);
+    let Some(tree) = tree_at(store, tree_id, located)? else {
         return Ok(());
     };
-    if tree.kind != Kind::Tree {
-        return Err(LocateError::Malformed(MalformedTree));
-    }
     if let Some(folder) = node.folder {
         take_all(store, tree_id, folder, folder, hash, located)?;
     }
@@ -185,6 +182,22 @@ fn follow<T>(
     Ok(())
 }
 
+/// A tree; `None` if it is not at hand, which is noted.
+fn tree_at<'s>(
+    store: &'s Store,
+    tree_id: ObjectId,
+    located: &mut Located,
+) -> Result<Option<&'s Object>, LocateError> {
+    let Some(tree) = store.get(&tree_id) else {
+        located.missing.insert(tree_id);
+        return Ok(None);
+    };
+    if tree.kind != Kind::Tree {
+        return Err(LocateError::Malformed(MalformedTree));
+    }
+    Ok(Some(tree))
+}
+
 /// Takes every YAML file below the tree of `folder`, which is `asked` or below it.
 ///
 /// Recursion is bounded by the number of components a path may have: what is deeper is no path.
@@ -196,13 +209,9 @@ fn take_all(
     hash: hash::Kind,
     located: &mut Located,
 ) -> Result<(), LocateError> {
-    let Some(tree) = store.get(&tree_id) else {
-        located.missing.insert(tree_id);
+    let Some(tree) = tree_at(store, tree_id, located)? else {
         return Ok(());
     };
-    if tree.kind != Kind::Tree {
-        return Err(LocateError::Malformed(MalformedTree));
-    }
     for entry in Entries::new(&tree.data, hash) {
         let entry = entry.map_err(LocateError::Malformed)?;
         // Names that no path of ours may have can't be written either.
