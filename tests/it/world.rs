@@ -114,6 +114,14 @@ impl World {
         (world, registry)
     }
 
+    /// Has `overlays/prod` of the repository `env` run a tag of `team/app`, by its whole name.
+    pub(crate) fn deploy_app(&self, registry: &Registry, tag: &str) {
+        let file = kustomization(&format!("{}/team/app", registry.host()), tag);
+        let file = ("overlays/prod/kustomization.yaml", file.as_bytes());
+        let written = self.git.commit("env", "main", &[file], "Name the image");
+        written.expect("the file is written");
+    }
+
     /// Adds a flag for operators that are started from now on.
     pub(crate) fn flag(&mut self, flag: &str) {
         self.flags.push(flag.to_owned());

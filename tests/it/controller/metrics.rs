@@ -94,12 +94,7 @@ async fn metrics_move_as_things_happen() {
     let (mut world, registry) =
         World::with_app(&[("overlays/prod/kustomization.yaml", file.as_bytes())]).await;
     let pages = Pages::of(&mut world);
-    let file = kustomization(&format!("{}/team/app", registry.host()), "1.0.0");
-    let path = "overlays/prod/kustomization.yaml";
-    let written = world
-        .git
-        .commit("env", "main", &[(path, file.as_bytes())], "Name the image");
-    written.expect("the file is written");
+    world.deploy_app(&registry, "1.0.0");
     world
         .policy("app", semver("app", ">=1.0.0"), json!({}))
         .await;
@@ -164,12 +159,7 @@ async fn metrics_move_as_things_happen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_that_is_refused_is_counted_as_an_error() {
     let (mut world, registry) = World::with_app(&[("README", b"")]).await;
-    let file = kustomization(&format!("{}/team/app", registry.host()), "1.0.0");
-    let path = "overlays/prod/kustomization.yaml";
-    let written = world
-        .git
-        .commit("env", "main", &[(path, file.as_bytes())], "Name the image");
-    written.expect("the file is written");
+    world.deploy_app(&registry, "1.0.0");
     let hook = "#!/bin/sh\nexit 1\n";
     let installed = world.git.install_hook("env", "pre-receive", hook);
     installed.expect("the hook is installed");

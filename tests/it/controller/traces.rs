@@ -6,7 +6,7 @@ use image_update_testkit::otlp::{Collector, Span};
 use serde_json::json;
 
 use super::main_job::semver;
-use crate::world::{GIT_PASSWORD, World, kustomization};
+use crate::world::{GIT_PASSWORD, World};
 
 /// A world whose operator is not started yet, and whose policy waits for a tag above 1.1.0.
 async fn waiting(
@@ -14,12 +14,7 @@ async fn waiting(
     flags: &[&str],
 ) -> (World, image_update_testkit::registry::Registry) {
     let (mut world, registry) = World::with_app(&[("README", b"")]).await;
-    let file = kustomization(&format!("{}/team/app", registry.host()), "1.1.0");
-    let path = "overlays/prod/kustomization.yaml";
-    let written = world
-        .git
-        .commit("env", "main", &[(path, file.as_bytes())], "Name the image");
-    written.expect("the file is written");
+    world.deploy_app(&registry, "1.1.0");
     world
         .policy("app", semver("app", ">=1.0.0"), json!({"interval": "1h"}))
         .await;
