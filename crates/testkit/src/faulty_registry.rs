@@ -176,7 +176,7 @@ impl FaultyRegistry {
         self.state.lock().page_limit = tags.max(1);
     }
 
-    /// Gives each page of tags an `ETag`, and answers 304 to who has it.
+    /// Gives pages of tags an `ETag`, that of the first page, and answers 304 to who has it.
     pub fn give_etags(&self) {
         self.state.lock().gives_etags = true;
     }

@@ -135,7 +135,7 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Body> {
         let right = route.answer(&content, &method, query);
         let known = parts.headers.get(header::IF_NONE_MATCH);
         let right = if content.gives_etags && matches!(route, Route::Tags { .. }) {
-            with_etag(right, known, &path_and_query, &mut content)
+            with_etag(right, known, route.repository(), &mut content)
         } else {
             right
         };
@@ -210,14 +210,16 @@ fn tag_page(repository: &str, tags: &[String], query: &str, limit: usize) -> Res
     response
 }
 
-/// The name of a page is that of all tags there are: it changes with any of them.
+/// Every page has the name of the first one, so that it says nothing about the others.
 fn with_etag(
     mut right: Response<Body>,
     known: Option<&header::HeaderValue>,
-    path_and_query: &str,
+    repository: &str,
     content: &mut Content,
 ) -> Response<Body> {
-    let name = digest(format!("{path_and_query} {:?}", content.tags).as_bytes());
+    let tags = content.tags.get(repository);
+    let first = tags.map(|tags| &tags[..tags.len().min(content.page_limit)]);
+    let name = digest(format!("{first:?}").as_bytes());
     let etag = format!("\"{name}\"");
     if known.is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
         content.not_modified += 1;
