@@ -79,7 +79,8 @@ pub struct RunConfig {
     )]
     pub legacy_annotations: bool,
 
-    /// Other namespaces whose annotated Applications are converted, separated by commas; `*` is all.
+    /// Other namespaces that hold Applications of Argo CD, separated by commas; `*` is all. Their
+    /// annotations are converted, and policies in Argo CD's namespace may select their Applications.
     #[arg(
         long,
         env = "IMAGE_UPDATE_APPLICATION_NAMESPACES",

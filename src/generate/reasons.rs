@@ -123,7 +123,9 @@ fn guide(reason: Reason) -> Guide {
         Reason::AccessDenied => (
             Policy,
             STALLS,
-            "The watch's owner has to name this namespace's labels in `accessFrom`. A watch that is not there looks the same from another namespace.",
+            "The watch's owner has to name this namespace's labels in `accessFrom`. A watch that is \
+             not there looks the same from another namespace. A policy that selects Applications of \
+             other namespaces has to be in that of Argo CD.",
         ),
         Reason::CredentialsDenied => (
             Policy,

@@ -32,7 +32,8 @@ pub enum Reason {
     ClusterAccessFailed,
     /// The ImageWatch that a policy refers to is not there.
     WatchNotFound,
-    /// The ImageWatch belongs to another namespace and does not grant access.
+    /// The ImageWatch belongs to another namespace and does not grant access, or the policy names
+    /// Applications of other namespaces without being in Argo CD's.
     AccessDenied,
     /// Argo CD's credentials are not for this policy, or not for this remote.
     CredentialsDenied,
