@@ -120,7 +120,7 @@ impl Context {
             builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
             registry,
             registries,
-            remotes: Remotes::new(stop.clone(), metrics.clone()),
+            remotes: Remotes::new(stop.clone(), metrics.clone(), config.git_cache_bytes),
             permits: Semaphore::new(usize::from(config.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
