@@ -301,7 +301,7 @@ fn guide(reason: Reason) -> Guide {
         Reason::InvalidAnnotations => (
             Policy,
             "leaves out the image that the annotation is about, or suspends the policy if where to write is wrong",
-            "The event names the annotation, the character of its value, and the way out.",
+            "Event and condition name the annotation, the character of its value, and the way out.",
         ),
         Reason::OldUpdaterRunning => (
             Policy,

@@ -355,9 +355,9 @@ async fn an_application_that_its_owner_puts_back_is_left_alone_after_a_while() {
     let owner = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "shops", "uid": "1",
     });
-    let owned = Patch::Merge(json!({"metadata": {"ownerReferences": [owner]}}));
+    let generated = Patch::Merge(json!({"metadata": {"ownerReferences": [owner]}}));
     let patched = applications(&world)
-        .patch("shop", &PatchParams::default(), &owned)
+        .patch("shop", &PatchParams::default(), &generated)
         .await;
     patched.expect("the Application gets an owner");
     policy(&world, json!([{"name": "shop"}]), json!({"argocd": {}})).await;
