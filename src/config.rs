@@ -1,5 +1,7 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+mod leader;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
+
+pub use leader::{LeaderConfig, pod_name};
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]
@@ -138,6 +142,10 @@ pub struct RunConfig {
         default_value = "0.0.0.0:8081"
     )]
     pub metrics_address: String,
+
+    /// Who of several replicas works.
+    #[command(flatten)]
+    pub leader: LeaderConfig,
 
     /// Where traces go, and how many of them.
     #[command(flatten)]

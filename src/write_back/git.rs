@@ -102,6 +102,12 @@ impl Remotes {
         answer.await.unwrap_or(Err(Error::Interrupted))
     }
 
+    /// Drops whatever is under way. A push that the remote has got by now may still take place.
+    pub fn abandon(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.abort_all();
+    }
+
     fn entry(&self, url: &RemoteUrl, options: &RemoteOptions) -> Result<Arc<Entry>, Error> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST_IDLE_REMOTES {

@@ -8,6 +8,7 @@ mod branches;
 mod builds;
 mod crash;
 mod git_access;
+mod leader;
 mod legacy;
 mod main_job;
 mod metrics;
