@@ -18,3 +18,4 @@ mod sharing;
 mod strategies;
 mod targets;
 mod traces;
+mod two_operators;
