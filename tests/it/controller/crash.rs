@@ -14,7 +14,7 @@ use crate::world::World;
 
 /// Every commit of ours must change the tag, and none may repeat what another did.
 #[track_caller]
-fn one_commit_a_change(world: &World, newest: &str) {
+pub(super) fn one_commit_a_change(world: &World, newest: &str) {
     let commits = world.commits();
     let mut distinct = commits.clone();
     distinct.sort();
