@@ -1,5 +1,6 @@
 //! The integration tests: one binary, so that the servers' support code is linked once.
 
+mod alerts;
 mod cli;
 mod controller;
 mod demo;

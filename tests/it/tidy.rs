@@ -60,7 +60,7 @@ fn root() -> PathBuf {
 }
 
 /// The files below `folder` whose name ends in `extension`, with their text.
-fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
