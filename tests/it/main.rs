@@ -5,6 +5,7 @@ mod cli;
 mod controller;
 mod demo;
 mod differential;
+mod docs;
 mod generated;
 mod git;
 mod gitops;

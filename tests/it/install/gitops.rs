@@ -6,10 +6,13 @@ use std::process::Output;
 
 use image_update_testkit::registry::Registry;
 use image_update_testkit::stack::Assets;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
-use super::render::command;
+use super::render::{NAMESPACE, command, project, rendered, the};
+use super::server_side::apply;
+use crate::gitops::health_check;
 use crate::world::{World, kustomization, resource};
 
 /// Who applies what is in git.
@@ -161,6 +164,70 @@ async fn a_gitops_tool_and_the_operator_never_fight_over_fields() {
             "image-update-operator: status",
         ]
     );
+}
+
+/// The keys of Argo CD's `ConfigMap` that have our health check, with their text.
+fn health_checks() -> Value {
+    ["ImageWatch", "ImageUpdatePolicy"]
+        .iter()
+        .map(|kind| {
+            let key = format!("resource.customizations.health.image-update.dev_{kind}");
+            (key, Value::from(health_check()))
+        })
+        .collect()
+}
+
+/// What stands in the blocks of a language in the guide.
+fn blocks(language: &str) -> Vec<String> {
+    let guide = std::fs::read_to_string(project("docs/guides/argocd.md"));
+    let guide = guide.expect("there is a guide");
+    let fence = format!("```{language}\n");
+    let blocks = guide.split(&fence).skip(1);
+    let blocks = blocks.filter_map(|block| block.split("```").next());
+    blocks.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_guide_and_the_chart_have_the_health_check_that_is_tested() {
+    let in_guide: Value = serde_yaml::from_str(&blocks("yaml").join("")).expect("it is YAML");
+    assert_eq!(in_guide["data"], health_checks());
+    let objects = rendered(&json!({"argocd": {"healthChecks": true}}), NAMESPACE);
+    assert_eq!(the(&objects, "ConfigMap")["data"], health_checks());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_health_checks_are_merged_as_the_guide_says() {
+    let world = World::start().await;
+    let own = json!({"url": "https://argocd.example.com"});
+    let values = json!({"argocd": {"healthChecks": true, "namespace": world.namespace}});
+    let objects = rendered(&values, NAMESPACE);
+    let argocd = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": world.namespace}, "data": own,
+    });
+    for object in [the(&objects, "ConfigMap"), &argocd] {
+        let applied = apply(world.server, object, false).await;
+        applied.expect("the API server takes the ConfigMap");
+    }
+    let kubectl = Assets::locate().and_then(|assets| assets.kubectl());
+    let kubectl = kubectl.expect("the stack is built");
+    let script = blocks("sh").swap_remove(0);
+    let script = script.replace(
+        "--namespace argocd",
+        &format!("--namespace {}", world.namespace),
+    );
+    let script = script.replace("kubectl ", &format!("{} ", kubectl.display()));
+    let output = command("bash".as_ref())
+        .args(["-euo", "pipefail", "-c", &script])
+        .env("KUBECONFIG", world.server.kubeconfig())
+        .output();
+    said(&output.expect("bash runs"));
+    let merged = world.api::<ConfigMap>().get("argocd-cm").await;
+    let merged = merged.expect("it is there").data.unwrap_or_default();
+    assert_eq!(merged.len(), 3, "{merged:?}");
+    for (key, check) in health_checks().as_object().into_iter().flatten() {
+        assert_eq!(merged[key], *check, "{key}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
