@@ -20,5 +20,6 @@ pub mod target;
 pub mod template;
 mod text;
 pub mod version;
+pub mod webhook;
 pub mod wire;
 pub mod yaml;

@@ -8,13 +8,14 @@ mod annotations;
 mod edits;
 mod names;
 mod selection;
+mod webhooks;
 mod wire;
 
 /// A target: its name, which is that of its folder in `fuzz/corpus`, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("references", names::references),
     ("repository_paths", names::repository_paths),
     ("remote_urls", names::remote_urls),
@@ -32,6 +33,7 @@ pub const TARGETS: [Target; 19] = [
     ("tag_pages", wire::tag_pages),
     ("push_reports", wire::push_reports),
     ("annotations", annotations::annotations),
+    ("webhooks", webhooks::webhooks),
     ("yaml_values", edits::values),
     ("yaml_images", edits::images),
 ];
