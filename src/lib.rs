@@ -23,4 +23,5 @@ pub mod registry;
 mod server;
 mod telemetry;
 pub mod tls;
+mod webhook;
 pub mod write_back;

@@ -22,5 +22,6 @@ mod status;
 mod tags;
 mod undecodable;
 mod union;
+mod webhooks;
 
 pub use run::run;

@@ -43,12 +43,14 @@ pub enum Part {
     Secrets,
     /// In these, too, if there are Argo CD Applications.
     Applications,
+    /// In these, too, if webhooks are received.
+    Webhooks,
     /// In the namespace of Argo CD, for policies with its repository credentials.
     ArgocdRepositories,
 }
 
 /// All rights; those of a part stand together.
-pub const RIGHTS: [Right; 13] = [
+pub const RIGHTS: [Right; 14] = [
     Right {
         part: Part::Watched,
         group: GROUP,
@@ -131,6 +133,14 @@ pub const RIGHTS: [Right; 13] = [
         purpose: "The same, for one without a Lease.",
     },
     Right {
+        part: Part::Webhooks,
+        group: GROUP,
+        resources: &["imagewatches", "imageupdatepolicies"],
+        names: &[],
+        verbs: &["patch"],
+        purpose: "Asks for a look by an annotation when a registry tells of a push.",
+    },
+    Right {
         part: Part::ArgocdRepositories,
         group: "",
         resources: &["secrets"],
@@ -157,10 +167,11 @@ pub const RIGHTS: [Right; 13] = [
 ];
 
 impl Part {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Watched,
         Self::Secrets,
         Self::Applications,
+        Self::Webhooks,
         Self::ArgocdRepositories,
     ];
 
@@ -170,6 +181,7 @@ impl Part {
             Self::Watched => "watched",
             Self::Secrets => "secrets",
             Self::Applications => "applications",
+            Self::Webhooks => "webhooks",
             Self::ArgocdRepositories => "argocdRepositories",
         }
     }
@@ -179,6 +191,7 @@ impl Part {
         match self {
             Self::Watched | Self::Secrets => "namespaces that are looked at",
             Self::Applications => "the same, if there is Argo CD",
+            Self::Webhooks => "the same, if webhooks are received",
             Self::ArgocdRepositories => "Argo CD's namespace, for `credentials.argocd`",
         }
     }

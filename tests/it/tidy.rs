@@ -10,7 +10,7 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("metrics", &[]),
     ("server", &["metrics"]),
     ("telemetry", &["config"]),
+    ("webhook", &["metrics", "server"]),
     ("registry", &["hosts", "metrics", "tls"]),
     ("git", &["hosts", "metrics", "tls"]),
     ("write_back", &["git", "metrics"]),
@@ -35,6 +36,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "registry",
             "server",
             "telemetry",
+            "webhook",
             "write_back",
         ],
     ),

@@ -17,3 +17,4 @@ mod sharing;
 mod strategies;
 mod targets;
 mod traces;
+mod webhooks;

@@ -173,6 +173,10 @@ fn values_that_mean_nothing_are_refused() {
         "config.allowExtCredentials needs config.registries",
     );
     refuses(
+        &json!({"webhook": {"ingress": {"enabled": true}}}),
+        "webhook.ingress.enabled needs webhook.enabled",
+    );
+    refuses(
         &json!({"serviceAccount": {"create": false}}),
         "serviceAccount.name is needed",
     );
