@@ -1,5 +1,6 @@
 //! What every reconciliation shares; nothing here is about one object.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
@@ -15,6 +16,7 @@ use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::legacy::Legacy;
+use super::once::Caller;
 use super::put_backs::PutBacks;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
@@ -99,6 +101,37 @@ pub(super) struct Context {
     pub(super) traces: Handover<(String, String)>,
     /// What is counted.
     pub(super) metrics: Metrics,
+    /// The person for whom objects are looked at once; `None` in the operator.
+    pub(super) caller: Option<Caller>,
+}
+
+/// What the operator, or a command, is told about its work.
+pub(super) struct Settings {
+    /// See [`RunConfig::cache_dir`].
+    pub(super) cache_dir: Option<PathBuf>,
+    /// See [`RunConfig::concurrency`].
+    pub(super) concurrency: u16,
+    /// See [`RunConfig::argocd_namespace`].
+    pub(super) argocd_namespace: String,
+    /// See [`RunConfig::argocd_credentials`].
+    pub(super) argocd_credentials: ArgocdCredentials,
+    /// See [`RunConfig::refresh_applications`].
+    pub(super) refreshes: bool,
+    /// For whom objects are looked at once.
+    pub(super) caller: Option<Caller>,
+}
+
+impl From<&RunConfig> for Settings {
+    fn from(config: &RunConfig) -> Self {
+        Self {
+            cache_dir: config.cache_dir.clone(),
+            concurrency: config.concurrency,
+            argocd_namespace: config.argocd_namespace.clone(),
+            argocd_credentials: config.argocd_credentials,
+            refreshes: config.refresh_applications,
+            caller: None,
+        }
+    }
 }
 
 impl Context {
@@ -106,7 +139,7 @@ impl Context {
     /// [`RunConfig::cache_dir`] can't be used.
     pub(super) fn new(
         kube: Client,
-        config: &RunConfig,
+        (settings, legacy): (Settings, Legacy),
         (allowed_hosts, registries): (AllowedHosts, Registries),
         (watches, policies): (Store<GuardedWatch>, Store<GuardedPolicy>),
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
@@ -116,17 +149,18 @@ impl Context {
         let clock = Clock::system();
         let registry = registry::Client::with_metrics(metrics.clone());
         Ok(Arc::new(Self {
-            builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
+            builds: registry::Builds::new(registry.clone(), settings.cache_dir.as_deref())?,
             registry,
             registries,
-            remotes: Remotes::new(stop.clone(), metrics.clone()),
-            permits: Semaphore::new(usize::from(config.concurrency)),
+            remotes: Remotes::new(stop.clone(), metrics.clone())
+                .with_journal(settings.caller.as_ref().map(|it| Arc::clone(&it.journal))),
+            permits: Semaphore::new(usize::from(settings.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
-            argocd_namespace: config.argocd_namespace.clone(),
-            argocd_credentials: config.argocd_credentials,
-            refreshes: config.refresh_applications,
+            argocd_namespace: settings.argocd_namespace,
+            argocd_credentials: settings.argocd_credentials,
+            refreshes: settings.refreshes,
             put_backs: PutBacks::default(),
             argocd_repositories: ArgocdRepositories::default(),
             clock,
@@ -135,7 +169,7 @@ impl Context {
             watch_statuses: StatusWriter::new::<ImageWatch>(kube.clone()),
             policy_statuses: StatusWriter::new::<ImageUpdatePolicy>(kube.clone()),
             applications: Applications::default(),
-            legacy: Legacy::new(config),
+            legacy,
             watches,
             policies,
             policy_trigger,
@@ -144,6 +178,7 @@ impl Context {
             stop,
             traces: Handover::default(),
             metrics,
+            caller: settings.caller,
             kube,
         }))
     }

@@ -7,6 +7,7 @@ mod errors;
 mod explain;
 mod golden;
 mod in_place;
+mod offline;
 mod selection_page;
 mod shell;
 mod test_image;

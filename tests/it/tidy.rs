@@ -10,16 +10,17 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
     ("tls", &[]),
     ("metrics", &[]),
+    ("program", &[]),
     ("server", &["metrics"]),
     ("telemetry", &["config"]),
-    ("registry", &["hosts", "metrics", "tls"]),
-    ("git", &["hosts", "metrics", "tls"]),
+    ("registry", &["hosts", "metrics", "program", "tls"]),
+    ("git", &["hosts", "metrics", "program", "tls"]),
     ("write_back", &["git", "metrics"]),
     ("argocd", &[]),
     ("generate", &["api", "cli", "metrics"]),
@@ -32,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "git",
             "hosts",
             "metrics",
+            "program",
             "registry",
             "server",
             "telemetry",
@@ -46,10 +48,12 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "config",
             "controller",
             "generate",
+            "git",
             "metrics",
             "registry",
             "telemetry",
             "tls",
+            "write_back",
         ],
     ),
     ("main", &["cli"]),

@@ -60,6 +60,8 @@ struct Inputs {
     lookups: Lookups,
     now: Timestamp,
     metrics: Metrics,
+    /// Whether somebody wants to know why every other tag lost.
+    keeps_rejected: bool,
 }
 
 /// Decides and writes every destination, each for itself.
@@ -85,6 +87,7 @@ impl Task<'_> {
                 lookups,
                 now: self.context.clock.now(),
                 metrics: self.context.metrics.clone(),
+                keeps_rejected: self.context.caller.is_some(),
             };
             let (plan, written) = match &destination {
                 Destination::Git(git) => self.write_git(&destination, git, inputs).await,
@@ -143,6 +146,7 @@ impl Task<'_> {
             Ok(Outcome::UpToDate { branch }) => Ok(Written::Nothing {
                 branch: Some(branch),
             }),
+            Ok(Outcome::Rehearsed) => Ok(Written::Rehearsed),
             Ok(Outcome::Written {
                 commit_id,
                 branch,
@@ -171,6 +175,16 @@ impl Task<'_> {
         let plan = inputs.decide_overrides(candidates, overrides);
         if plan.files.is_empty() || !plan.is_decided() || self.model.dry_run {
             return (Some(plan), nothing());
+        }
+        if let Some(caller) = &self.context.caller {
+            let after = plan.files.get(&overrides_path()).cloned();
+            let written = caller.application(
+                format!("{}/{}", application.facts.namespace, application.facts.name),
+                index,
+                overrides,
+                after.unwrap_or_default(),
+            );
+            return (Some(plan), written);
         }
         let what = self.right_and_values(&plan);
         let shown = format!("{}/{}", application.facts.namespace, application.facts.name);
@@ -311,7 +325,9 @@ impl Inputs {
         let mut plan = plan::decide(&images, &self.targets, files, &self.lookups.digests);
         // Nobody asks the operator for all of them, and they would take the memory of the tags
         // until a push is through.
-        plan.forget_rejected();
+        if !self.keeps_rejected {
+            plan.forget_rejected();
+        }
         self.metrics.selected(started.elapsed());
         plan
     }

@@ -161,6 +161,11 @@ fn verdict(
                 placement,
             ),
         ),
+        (State::Change(change), Ok(Written::Rehearsed)) => (
+            ImageState::Pending,
+            Reason::DryRun,
+            join(Some(format!("would write {}", change.new)), placement),
+        ),
         (State::Change(change), Ok(_)) if dry_run => (
             ImageState::Pending,
             Reason::DryRun,

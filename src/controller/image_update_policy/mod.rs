@@ -12,6 +12,7 @@ mod git_access;
 mod images;
 mod lookups;
 mod measure;
+mod once;
 mod report;
 mod settled;
 
@@ -37,6 +38,8 @@ use crate::git::update::Signature;
 use crate::write_back::job::CommitStyle;
 use gather::Gathered;
 use lookups::Lookups;
+pub use once::Decided;
+pub(super) use once::look_once;
 use report::Report;
 use settled::Settled;
 
@@ -80,12 +83,14 @@ struct Write {
 }
 
 /// What was written.
-enum Written {
+pub(super) enum Written {
     /// Nothing had to be, or may be.
     Nothing {
         /// The branch that was read, if it was decided by one.
         branch: Option<BranchName>,
     },
+    /// Nothing, because it is a rehearsal.
+    Rehearsed,
     /// A commit.
     Pushed {
         /// The commit's id.
@@ -299,6 +304,7 @@ fn log_write(write: &Write) {
         (_, Ok(Written::Patched { application })) => {
             info!(argocd.application = application, "Patched an Application");
         }
-        (_, Ok(Written::Nothing { .. } | Written::Pushed { .. }) | Err(_)) => {}
+        (_, Ok(Written::Nothing { .. } | Written::Rehearsed | Written::Pushed { .. }) | Err(_)) => {
+        }
     }
 }

@@ -76,7 +76,7 @@ fn branch(outcome: &Result<Outcome, Error>) -> Option<&BranchName> {
     match &attempt.writes.first()?.written {
         Ok(Written::Pushed { branch, .. }) => Some(branch),
         Ok(Written::Nothing { branch }) => branch.as_ref(),
-        Ok(Written::Patched { .. }) | Err(_) => None,
+        Ok(Written::Patched { .. } | Written::Rehearsed) | Err(_) => None,
     }
 }
 
