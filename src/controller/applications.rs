@@ -20,6 +20,7 @@ use super::context::{Context, key};
 use super::error::Error;
 use super::scope;
 use crate::argocd::application::{Application, SourceSpec};
+use crate::argocd::wrote::{self, Wrote};
 
 /// How often it is looked whether Argo CD was installed meanwhile.
 const KIND_CHECK: Duration = Duration::from_secs(30);
@@ -40,6 +41,10 @@ pub(super) struct Known {
     pub(super) annotations: BTreeMap<String, String>,
     /// The overrides of each source, in the form of an `.argocd-source` file.
     pub(super) overrides: Vec<Vec<u8>>,
+    /// What is noted on it of values that were written.
+    pub(super) wrote: Wrote,
+    /// Whether a machine makes it: an ApplicationSet, or another Application.
+    pub(super) is_generated: bool,
 }
 
 /// Namespace and name.
@@ -70,8 +75,25 @@ impl Known {
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
             overrides: sources.into_iter().map(SourceSpec::overrides).collect(),
+            wrote: Wrote::parse(
+                application
+                    .annotations()
+                    .get(wrote::ANNOTATION)
+                    .map(String::as_str),
+            ),
+            is_generated: is_generated(application),
         }
     }
+}
+
+/// The annotation by which Argo CD knows what it manages:
+/// <https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/>
+const TRACKING_ANNOTATION: &str = "argocd.argoproj.io/tracking-id";
+
+fn is_generated(application: &Application) -> bool {
+    let mut owners = application.owner_references().iter();
+    owners.any(|owner| owner.kind == "ApplicationSet")
+        || application.annotations().contains_key(TRACKING_ANNOTATION)
 }
 
 impl Applications {

@@ -240,7 +240,7 @@ fn guide(reason: Reason) -> Guide {
             STALLS,
             "Merge the base into the branch, merge the branch, or delete it.",
         ),
-        Reason::RevertedInGit => (
+        Reason::RevertedInGit | Reason::RevertedInApplication => (
             Policy,
             WAITS,
             "Wait for a newer tag, change the spec, or give the annotation \

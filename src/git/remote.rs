@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::{Span, debug, field::Empty, instrument};
 
 use super::{
-    error::{Error, UpdateError},
+    error::{Error, ProtocolError, UpdateError},
     measure,
     options::RemoteOptions,
     protocol::push::Verdict,
@@ -124,6 +124,45 @@ impl Remote {
         let mut session = self.session().await;
         let started = Instant::now();
         let result = preview(&mut session, request).await;
+        let outcome = measure::read(&result);
+        session
+            .metrics()
+            .git_operation(GitOperation::Read, outcome, started.elapsed());
+        session.finish().await;
+        if result.is_err() {
+            session.forget_capabilities();
+        }
+        result
+    }
+
+    /// Reads files as they were in an earlier commit of a branch; nothing if the remote gives it no
+    /// more, as after a branch was moved away from it, or if one of them could not be written then.
+    #[instrument(name = "git read commit", skip_all, fields(git.remote = %self.url, commit.id = %commit_id))]
+    pub async fn read_commit(
+        &self,
+        branch: &BranchName,
+        commit_id: ObjectId,
+        paths: &Paths,
+    ) -> Result<Option<Snapshot>, Error> {
+        let mut session = self.session().await;
+        let started = Instant::now();
+        let tip = Tip {
+            branch: branch.clone(),
+            commit_id,
+        };
+        let result = session.snapshot(&tip, paths).await;
+        let result = match result {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(
+                Error::Protocol {
+                    source: ProtocolError::Remote { .. },
+                    ..
+                }
+                | Error::ObjectMissing { .. }
+                | Error::Path { .. },
+            ) => Ok(None),
+            Err(error) => Err(error),
+        };
         let outcome = measure::read(&result);
         session
             .metrics()

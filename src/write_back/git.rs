@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gix::ObjectId;
 use image_update_core::remote::{BranchName, RemoteUrl};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
@@ -20,6 +21,7 @@ use super::journal::Journal;
 use super::window;
 use crate::git::options::RemoteOptions;
 use crate::git::remote::Remote;
+use crate::git::update::{Paths, Snapshot};
 use crate::metrics::Metrics;
 
 /// The git remotes that policies write to.
@@ -110,6 +112,20 @@ impl Remotes {
             ));
         }
         answer.await.unwrap_or(Err(Error::Interrupted))
+    }
+
+    /// Reads files as they were in a commit; nothing if the remote gives it no more.
+    pub async fn read_commit(
+        &self,
+        url: &RemoteUrl,
+        options: &RemoteOptions,
+        branch: &BranchName,
+        commit_id: ObjectId,
+        paths: &Paths,
+    ) -> Result<Option<Snapshot>, Error> {
+        let entry = self.entry(url, options)?;
+        let read = entry.remote.read_commit(branch, commit_id, paths).await;
+        read.map_err(|error| Error::Git(Arc::new(error)))
     }
 
     fn entry(&self, url: &RemoteUrl, options: &RemoteOptions) -> Result<Arc<Entry>, Error> {

@@ -235,7 +235,10 @@ mod tests {
         ]);
         let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let file = |file: &FileNote| {
-            let before = file.before.as_deref().map_or("none".to_owned(), shown);
+            let before = file
+                .before
+                .as_deref()
+                .map_or_else(|| "none".to_owned(), shown);
             format!(" {}={before}>{}", file.path, shown(&file.after))
         };
         let commits = commits(before, drafts, &[]);

@@ -41,6 +41,7 @@ pub(super) async fn rehearse(
             Queued { job, reply, span }.answer(match part {
                 Part::Nothing => Ok(Outcome::UpToDate {
                     branch: snapshot.branch.clone(),
+                    commit_id: snapshot.commit_id,
                 }),
                 Part::Undecided => Ok(Outcome::Undecided),
                 Part::In(_) => Ok(Outcome::Rehearsed),

@@ -105,6 +105,8 @@ pub enum Reason {
     ApplicationsUnavailable,
     /// The Application's source can't be written: none fits, several fit, or it follows no branch.
     InvalidSource,
+    /// What the operator wrote to the Application was taken back by somebody.
+    RevertedInApplication,
     /// The Application does not run the image.
     NotLive,
     /// The Application was not written, because others changed it all the time.
@@ -170,6 +172,7 @@ impl Reason {
             Self::NoApplication => "NoApplication",
             Self::ApplicationsUnavailable => "ApplicationsUnavailable",
             Self::InvalidSource => "InvalidSource",
+            Self::RevertedInApplication => "RevertedInApplication",
             Self::NotLive => "NotLive",
             Self::ApplicationConflict => "ApplicationConflict",
             Self::InvalidAnnotations => "InvalidAnnotations",

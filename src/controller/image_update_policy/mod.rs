@@ -10,14 +10,17 @@ mod destinations;
 mod gather;
 mod git_access;
 mod images;
+mod inputs;
 mod lookups;
 mod measure;
 mod once;
+mod past;
 mod report;
 mod settled;
 
 use std::sync::{Arc, OnceLock};
 
+use gix::ObjectId;
 use image_update_core::plan::Plan;
 use image_update_core::remote::{BranchName, RemoteUrl};
 use jiff::Timestamp;
@@ -82,21 +85,27 @@ struct Write {
     written: Result<Written, Error>,
 }
 
+/// A commit on a branch.
+struct Commit {
+    /// The branch.
+    branch: BranchName,
+    /// The commit's id.
+    id: ObjectId,
+}
+
 /// What was written.
-pub(super) enum Written {
+enum Written {
     /// Nothing had to be, or may be.
     Nothing {
-        /// The branch that was read, if it was decided by one.
-        branch: Option<BranchName>,
+        /// What was read, if it was decided by a branch.
+        read: Option<Commit>,
     },
     /// Nothing, because it is a rehearsal.
     Rehearsed,
     /// A commit.
     Pushed {
-        /// The commit's id.
-        commit_id: String,
-        /// The branch.
-        branch: BranchName,
+        /// The commit.
+        commit: Commit,
         /// How many times the push was tried.
         attempts: u32,
     },
@@ -287,17 +296,10 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
 
 fn log_write(write: &Write) {
     match (&write.remote, &write.written) {
-        (
-            Some(remote),
-            Ok(Written::Pushed {
-                commit_id,
-                branch,
-                attempts,
-            }),
-        ) => info!(
+        (Some(remote), Ok(Written::Pushed { commit, attempts })) => info!(
             git.remote = %remote,
-            git.branch = %branch,
-            commit.id = %commit_id,
+            git.branch = %commit.branch,
+            commit.id = %commit.id,
             attempts,
             "Pushed a commit"
         ),

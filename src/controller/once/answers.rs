@@ -107,7 +107,7 @@ mod tests {
 
     /// The names of what is answered, or the code.
     #[track_caller]
-    fn check(method: Method, path: &str, expected: &str) {
+    fn check(method: &Method, path: &str, expected: &str) {
         let object = |kind: &str, namespace: &str, name: &str| json!({"kind": kind, "metadata": {"namespace": namespace, "name": name}});
         let objects = [
             object("Secret", "a", "git"),
@@ -116,7 +116,7 @@ mod tests {
             object("AppProject", "argocd", "default"),
             json!({"kind": "Namespace", "metadata": {"name": "a"}}),
         ];
-        let (code, answer) = answer(&objects, &method, path);
+        let (code, answer) = answer(&objects, method, path);
         let name = |object: &Value| {
             let metadata = &object["metadata"];
             let namespace = metadata["namespace"].as_str().unwrap_or("-");
@@ -132,30 +132,30 @@ mod tests {
 
     #[test]
     fn an_object_is_found_by_namespace_and_name() {
-        check(Method::GET, "/api/v1/namespaces/a/secrets/git", "a/git");
-        check(Method::GET, "/api/v1/namespaces/b/secrets/git", "b/git");
-        check(Method::GET, "/api/v1/namespaces/a", "-/a");
+        check(&Method::GET, "/api/v1/namespaces/a/secrets/git", "a/git");
+        check(&Method::GET, "/api/v1/namespaces/b/secrets/git", "b/git");
+        check(&Method::GET, "/api/v1/namespaces/a", "-/a");
     }
 
     #[test]
     fn a_list_has_what_is_in_the_namespace() {
         check(
-            Method::GET,
+            &Method::GET,
             "/api/v1/namespaces/a/secrets",
             "a/git a/regcred",
         );
         check(
-            Method::GET,
+            &Method::GET,
             "/apis/argoproj.io/v1alpha1/namespaces/argocd/appprojects",
             "argocd/default",
         );
-        check(Method::GET, "/api/v1/namespaces/c/secrets", "");
+        check(&Method::GET, "/api/v1/namespaces/c/secrets", "");
     }
 
     #[test]
     fn what_is_not_there_is_not_found_and_nothing_is_written() {
-        check(Method::GET, "/api/v1/namespaces/c/secrets/git", "404");
-        check(Method::GET, "/version", "404");
-        check(Method::PATCH, "/api/v1/namespaces/a/secrets/git", "405");
+        check(&Method::GET, "/api/v1/namespaces/c/secrets/git", "404");
+        check(&Method::GET, "/version", "404");
+        check(&Method::PATCH, "/api/v1/namespaces/a/secrets/git", "405");
     }
 }

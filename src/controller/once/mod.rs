@@ -23,9 +23,8 @@ use tokio_util::sync::CancellationToken;
 use super::applications::Known;
 use super::context::{Context, Settings};
 use super::error::Error;
-use super::image_update_policy::{self, Written};
-use super::image_watch;
 use super::legacy::{Legacy, is_made_from_annotations};
+use super::{image_update_policy, image_watch};
 use crate::api::legacy::convert;
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch};
 use crate::argocd::application::Application;
@@ -118,9 +117,8 @@ impl Caller {
         &self,
         application: String,
         source: usize,
-        before: &[u8],
-        after: Vec<u8>,
-    ) -> Result<Written, Error> {
+        (before, after): (&[u8], Option<&Vec<u8>>),
+    ) -> Result<(), Error> {
         if self.journal.mode() == Mode::Push {
             return Err(Error::NoCluster { application });
         }
@@ -128,9 +126,9 @@ impl Caller {
             application,
             source,
             before: before.to_vec(),
-            after,
+            after: after.cloned().unwrap_or_default(),
         });
-        Ok(Written::Rehearsed)
+        Ok(())
     }
 }
 

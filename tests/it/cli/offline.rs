@@ -84,7 +84,7 @@ impl Scene {
         })
     }
 
-    fn policy(&self, name: &str, image: Value) -> Value {
+    fn policy(&self, name: &str, image: &Value) -> Value {
         json!({
             "apiVersion": "image-update.dev/v1alpha1",
             "kind": "ImageUpdatePolicy",
@@ -133,7 +133,7 @@ fn web() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_shows_what_apply_then_writes() {
     let scene = Scene::with_app().await;
-    scene.object("policy", &scene.policy("shop", web()));
+    scene.object("policy", &scene.policy("shop", &web()));
     let url = scene.git.url("env");
     let image = format!("{}/team/app", scene.registry.host());
 
@@ -182,7 +182,7 @@ async fn plan_shows_what_apply_then_writes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_is_data_for_a_pipeline() {
     let scene = Scene::with_app().await;
-    scene.object("policy", &scene.policy("shop", web()));
+    scene.object("policy", &scene.policy("shop", &web()));
     let ran = scene.run(&["plan", "-f", "objects", "-ojson"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), ""), "{ran:?}");
     let data = ran.json();
@@ -220,10 +220,10 @@ async fn policies_of_one_file_are_planned_on_top_of_each_other() {
     let scene = Scene::start(&[(FILE, file.as_bytes())]).await;
     scene.object("watch", &scene.watch());
     scene.object("secret", &scene.secret(true));
-    scene.object("first", &scene.policy("first", web()));
+    scene.object("first", &scene.policy("first", &web()));
     let mut image = web();
     image["kustomize"]["name"] = json!("other");
-    scene.object("second", &scene.policy("second", image));
+    scene.object("second", &scene.policy("second", &image));
     let planned = scene.run(&["plan", "-f", "objects", "-ojson"]).json();
     assert_eq!(
         planned["pushes"].as_array().map(Vec::len),
@@ -245,7 +245,7 @@ async fn policies_of_one_file_are_planned_on_top_of_each_other() {
 async fn a_dry_run_and_a_suspended_policy_write_nothing() {
     let scene = Scene::with_app().await;
     for field in ["dryRun", "suspend"] {
-        let mut policy = scene.policy("shop", web());
+        let mut policy = scene.policy("shop", &web());
         policy["spec"][field] = json!(true);
         scene.object("policy", &policy);
         let planned = scene.run(&["plan", "-f", "objects"]);
@@ -316,7 +316,7 @@ async fn parameters_of_an_application_are_planned_and_left_to_the_operator() {
     let scene = Scene::with_app().await;
     let mut image = web();
     image["kustomize"]["name"] = json!("team/app");
-    let mut policy = scene.policy("shop", image);
+    let mut policy = scene.policy("shop", &image);
     policy["spec"]["applications"] = json!([{"name": "shop"}]);
     policy["spec"]["writeBack"] = json!({"argocd": {}});
     scene.object("policy", &policy);
@@ -339,7 +339,7 @@ async fn parameters_of_an_application_are_planned_and_left_to_the_operator() {
     assert_eq!(application["name"], "shop");
     let diff = application["diff"].as_str().unwrap_or_default();
     assert!(
-        diff.contains("-") && diff.contains("team/app:1.1.0"),
+        diff.contains('-') && diff.contains("team/app:1.1.0"),
         "{diff}"
     );
 
@@ -355,11 +355,11 @@ async fn parameters_of_an_application_are_planned_and_left_to_the_operator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_failed_policy_does_not_keep_others_from_being_written() {
     let scene = Scene::with_app().await;
-    scene.object("policy", &scene.policy("shop", web()));
+    scene.object("policy", &scene.policy("shop", &web()));
     let mut image = web();
     image["watchRef"]["name"] = json!("none");
     image["kustomize"]["name"] = json!("none");
-    scene.object("broken", &scene.policy("broken", image));
+    scene.object("broken", &scene.policy("broken", &image));
     let planned = scene.run(&["plan", "-f", "objects"]);
     assert_eq!(planned.code, Some(1), "{planned:?}");
     assert!(planned.text().contains("+  newTag: 1.1.0"), "{planned:?}");
@@ -387,8 +387,8 @@ async fn wrong_files_are_refused_before_anything_is_asked() {
     };
     let mut image = web();
     image["strategy"] = json!({});
-    check(scene.policy("shop", image), "strategy");
-    let mut policy = scene.policy("shop", web());
+    check(scene.policy("shop", &image), "strategy");
+    let mut policy = scene.policy("shop", &web());
     policy["spec"]["images"] = json!("web");
     check(policy, "invalid type");
     assert_eq!(scene.git.requests(), 0);

@@ -13,6 +13,7 @@ mod main_job;
 mod metrics;
 mod registries;
 mod revert;
+mod revert_applications;
 mod sharing;
 mod strategies;
 mod targets;

@@ -27,7 +27,7 @@ async fn locked() -> Scene {
     // It is in no file.
     watch["spec"]["secretRef"] = json!({"name": "regcred"});
     scene.object("watch", &watch);
-    scene.object("policy", &scene.policy("shop", web()));
+    scene.object("policy", &scene.policy("shop", &web()));
     scene
 }
 
