@@ -5,6 +5,7 @@ mod convert;
 mod edit;
 mod errors;
 mod explain;
+mod explain_policy;
 mod golden;
 mod in_place;
 mod offline;
