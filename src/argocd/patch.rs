@@ -90,10 +90,12 @@ pub async fn update(
         }
         operations.extend(after.wrote.map(|wrote| note(&application, &wrote)));
         let version = application.resource_version();
-        operations.insert(
-            0,
-            json!({"op": "test", "path": "/metadata/resourceVersion", "value": version}),
-        );
+        // A `test` would do as well, but what it answers can't be told from an invalid object.
+        operations.push(json!({
+            "op": "replace",
+            "path": "/metadata/resourceVersion",
+            "value": version,
+        }));
         let patch = json_patch(operations);
         let parameters = PatchParams {
             field_manager: Some(field_manager.to_owned()),
@@ -101,8 +103,7 @@ pub async fn update(
         };
         match api.patch(name, &parameters, &patch).await {
             Ok(_) => return Ok(Outcome::Patched),
-            // A failed test is 422 Invalid, a change while it is stored 409 Conflict.
-            Err(kube::Error::Api(answer)) if is_conflict(&answer) => {}
+            Err(kube::Error::Api(answer)) if answer.is_conflict() => {}
             Err(source) => {
                 return Err(Error::Write {
                     name: shown,
@@ -185,10 +186,6 @@ fn note(application: &Application, wrote: &Wrote) -> Value {
 fn json_patch(operations: Vec<Value>) -> Patch<()> {
     let patch = serde_json::from_value(Value::Array(operations));
     Patch::Json(patch.expect("the operations above are a JSON patch"))
-}
-
-fn is_conflict(answer: &kube::core::Status) -> bool {
-    answer.code == 409 || (answer.code == 422 && answer.message.contains("test"))
 }
 
 #[cfg(test)]

@@ -63,6 +63,11 @@ pub(super) struct Applications {
 }
 
 impl Known {
+    /// Its namespace and name.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.facts.namespace, &self.facts.name)
+    }
+
     pub(super) fn of(application: &Application) -> Self {
         let sources = application.sources();
         let annotations = application.annotations().iter();
@@ -112,7 +117,7 @@ impl Applications {
         known.get(key).cloned()
     }
 
-    /// All, in no order.
+    /// All, sorted by namespace and name.
     pub(super) fn all(&self) -> Vec<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.values().cloned().collect()

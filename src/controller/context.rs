@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::legacy::Legacy;
 use super::once::Caller;
 use super::put_backs::PutBacks;
+use super::scope::ApplicationScope;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
 use crate::api::v1alpha1::{
@@ -58,8 +59,8 @@ pub(super) struct Context {
     pub(super) tags: TagStore,
     /// Where registries and remotes may be.
     pub(super) allowed_hosts: AllowedHosts,
-    /// The namespace of Argo CD.
-    pub(super) argocd_namespace: String,
+    /// The namespaces of Argo CD.
+    pub(super) application_scope: ApplicationScope,
     /// Which policies may use Argo CD's credentials.
     pub(super) argocd_credentials: ArgocdCredentials,
     /// Whether Applications are asked to look at git again after a push.
@@ -111,12 +112,14 @@ pub(super) struct Settings {
     pub(super) cache_dir: Option<PathBuf>,
     /// See [`RunConfig::concurrency`].
     pub(super) concurrency: u16,
-    /// See [`RunConfig::argocd_namespace`].
-    pub(super) argocd_namespace: String,
+    /// The namespaces of Argo CD.
+    pub(super) application_scope: ApplicationScope,
     /// See [`RunConfig::argocd_credentials`].
     pub(super) argocd_credentials: ArgocdCredentials,
     /// See [`RunConfig::refresh_applications`].
     pub(super) refreshes: bool,
+    /// See [`RunConfig::git_cache_bytes`].
+    pub(super) git_cache_bytes: usize,
     /// For whom objects are looked at once.
     pub(super) caller: Option<Caller>,
 }
@@ -126,9 +129,10 @@ impl From<&RunConfig> for Settings {
         Self {
             cache_dir: config.cache_dir.clone(),
             concurrency: config.concurrency,
-            argocd_namespace: config.argocd_namespace.clone(),
+            application_scope: ApplicationScope::new(config),
             argocd_credentials: config.argocd_credentials,
             refreshes: config.refresh_applications,
+            git_cache_bytes: config.git_cache_bytes,
             caller: None,
         }
     }
@@ -152,13 +156,13 @@ impl Context {
             builds: registry::Builds::new(registry.clone(), settings.cache_dir.as_deref())?,
             registry,
             registries,
-            remotes: Remotes::new(stop.clone(), metrics.clone())
+            remotes: Remotes::new(stop.clone(), metrics.clone(), settings.git_cache_bytes)
                 .with_journal(settings.caller.as_ref().map(|it| Arc::clone(&it.journal))),
             permits: Semaphore::new(usize::from(settings.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
-            argocd_namespace: settings.argocd_namespace,
+            application_scope: settings.application_scope,
             argocd_credentials: settings.argocd_credentials,
             refreshes: settings.refreshes,
             put_backs: PutBacks::default(),
@@ -220,9 +224,9 @@ impl Context {
             let Ok(readable) = policy.0.as_ref() else {
                 continue;
             };
+            let reach = self.application_scope.reach(&readable.metadata);
             let selects = |known: &Arc<Known>| {
-                Some(&known.facts.namespace) == readable.metadata.namespace.as_ref()
-                    && validate::selects(&readable.spec, &known.facts.name, &known.labels)
+                validate::selects(&readable.spec, reach, known.key(), &known.labels)
             };
             if applications.iter().any(selects) {
                 // The receiver is gone only while the operator stops.

@@ -85,6 +85,19 @@ impl Remote {
         self
     }
 
+    /// The same remote, with at most so many bytes of trees and files kept between two uses. What is
+    /// not kept is fetched again. 32 MiB unless it is called.
+    #[must_use]
+    pub fn with_cache_bytes(mut self, bytes: usize) -> Self {
+        self.session.get_mut().cache_bytes(bytes);
+        self
+    }
+
+    /// How much is kept now, in bytes: what the objects take, and what it takes to find them.
+    pub async fn cached_bytes(&self) -> usize {
+        self.session.lock().await.cached_bytes()
+    }
+
     /// The remote's address.
     pub fn url(&self) -> &RemoteUrl {
         &self.url
@@ -315,7 +328,7 @@ async fn update<E: std::error::Error + 'static>(
         };
         let doubt = match verdict {
             Ok(Verdict::Accepted) => {
-                session.settle(attempt.commit_id);
+                session.settle(attempt.route.from.commit_id, attempt.commit_id);
                 return Ok(attempt.pushed(attempts));
             }
             Ok(Verdict::Refused(text)) => Doubt::Refused(text),

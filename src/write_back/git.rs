@@ -34,6 +34,8 @@ pub struct Remotes {
     stop: CancellationToken,
     metrics: Metrics,
     journal: Option<Arc<Journal>>,
+    /// How much is kept of each remote.
+    cache_bytes: usize,
 }
 
 /// A remote with its cache, and its queues.
@@ -60,19 +62,20 @@ struct Turn<'a> {
     is_over: bool,
 }
 
-/// Remotes that nobody is using are dropped when there are more than this; each holds at most the
-/// objects of one commit that its policies looked at.
+/// Remotes that nobody is using are dropped when there are more than this.
 const MOST_IDLE_REMOTES: usize = 256;
 
 impl Remotes {
-    /// No remotes yet. `stop` says that the operator ends: what waits then goes at once.
-    pub fn new(stop: CancellationToken, metrics: Metrics) -> Self {
+    /// No remotes yet. `stop` says that the operator ends: what waits then goes at once. Of each
+    /// remote, at most `cache_bytes` are kept between two uses.
+    pub fn new(stop: CancellationToken, metrics: Metrics, cache_bytes: usize) -> Self {
         Self {
             entries: Mutex::default(),
             tasks: Mutex::default(),
             stop,
             metrics,
             journal: None,
+            cache_bytes,
         }
     }
 
@@ -142,7 +145,9 @@ impl Remotes {
         }
         let remote =
             Remote::new(url.clone(), options).map_err(|error| Error::Git(Arc::new(error)))?;
-        let remote = remote.with_metrics(self.metrics.clone());
+        let remote = remote
+            .with_metrics(self.metrics.clone())
+            .with_cache_bytes(self.cache_bytes);
         let entry = Arc::new(Entry {
             options: options.clone(),
             remote,

@@ -19,14 +19,14 @@ use std::process::{Command, Stdio};
 
 /// How a run of the program ended.
 #[derive(Debug, PartialEq, Eq)]
-struct Ran {
+pub(crate) struct Ran {
     code: Option<i32>,
     stdout: Vec<u8>,
-    stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).expect("the program prints text")
     }
 
@@ -86,7 +86,7 @@ fn run_in(folder: &Path, arguments: &[&str], input: &[u8]) -> Ran {
 }
 
 /// A run in a folder of its own.
-fn run(arguments: &[&str], input: &str) -> Ran {
+pub(crate) fn run(arguments: &[&str], input: &str) -> Ran {
     let folder = tempfile::tempdir().expect("a folder can be made");
     run_in(folder.path(), arguments, input.as_bytes())
 }

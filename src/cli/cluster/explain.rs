@@ -4,8 +4,7 @@
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use kube::api::{Api, ListParams};
-use kube::core::NamespaceResourceScope;
-use kube::{Client, Resource, ResourceExt as _};
+use kube::{Client, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -104,13 +103,13 @@ pub(in crate::cli) async fn explain_policy(args: &ExplainPolicyArgs) -> Result<(
 
 /// What the policy may refer to, as far as its namespace has it, and watches of others that it names.
 async fn read(kube: &Client, namespace: &str, name: &str) -> Result<Objects, Failure> {
-    let policies: Vec<ImageUpdatePolicy> = list(kube, namespace).await?;
+    let policies: Vec<ImageUpdatePolicy> = list(Api::namespaced(kube.clone(), namespace)).await?;
     let policy = policies.iter().find(|it| it.name_any() == name);
     let policy = policy.ok_or_else(|| {
         Failure::failed(anyhow!("there is no policy {namespace}/{name}"))
             .hint("image-update-operator get -A lists those that there are")
     })?;
-    let mut watches: Vec<ImageWatch> = list(kube, namespace).await?;
+    let mut watches: Vec<ImageWatch> = list(Api::namespaced(kube.clone(), namespace)).await?;
     let named = policy
         .spec
         .images
@@ -123,10 +122,13 @@ async fn read(kube: &Client, namespace: &str, name: &str) -> Result<Objects, Fai
         let api: Api<ImageWatch> = Api::namespaced(kube.clone(), other);
         watches.extend(api.get_opt(&reference.name).await.map_err(refused)?);
     }
-    let applications: Vec<Application> = if policy.spec.applications.is_empty() {
+    let selectors = &policy.spec.applications;
+    let applications: Vec<Application> = if selectors.is_empty() {
         Vec::new()
+    } else if selectors.iter().any(|it| it.namespace.is_some()) {
+        list(Api::all(kube.clone())).await?
     } else {
-        list(kube, namespace).await?
+        list(Api::namespaced(kube.clone(), namespace)).await?
     };
     Ok(Objects {
         applications: applications.into_iter().map(without_annotations).collect(),
@@ -141,14 +143,10 @@ fn without_annotations(mut application: Application) -> Application {
     application
 }
 
-async fn list<K>(kube: &Client, namespace: &str) -> Result<Vec<K>, Failure>
+async fn list<K>(api: Api<K>) -> Result<Vec<K>, Failure>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
+    K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let api: Api<K> = Api::namespaced(kube.clone(), namespace);
     let found = api.list(&ListParams::default()).await.map_err(refused)?;
     Ok(found.items)
 }

@@ -59,7 +59,7 @@ pub(super) async fn of_policy(
             }
         }
         CredentialsModel::Argocd => {
-            let is_own = namespace == context.argocd_namespace;
+            let is_own = namespace == context.application_scope.argocd;
             if !is_own && context.argocd_credentials != ArgocdCredentials::All {
                 return Err(Error::ArgocdCredentials(ArgocdProblem::OtherNamespace));
             }
@@ -85,16 +85,18 @@ impl GitAccess {
             Self::Argocd { insecure } => *insecure,
         };
         let namespace = names(&policy.metadata).0;
-        let projects = projects(namespace, destination, context);
-        let is_own = namespace == context.argocd_namespace;
+        let projects = projects(destination, context);
+        let is_own = namespace == context.application_scope.argocd;
         if projects.is_empty() && !is_own {
             return Err(Error::ArgocdCredentials(ArgocdProblem::NoApplication));
         }
         let argocd = &context.argocd_repositories;
-        let argocd = argocd.get(&context.kube, &context.argocd_namespace).await?;
+        let argocd = argocd
+            .get(&context.kube, &context.application_scope.argocd)
+            .await?;
         // Without a cluster the projects may not be known; the remote has the last word.
-        let judged = projects.iter().filter(|_| context.caller.is_none());
-        if let Some(project) = judged.clone().find(|it| !argocd.permits(it, remote)) {
+        let mut judged = projects.iter().filter(|_| context.caller.is_none());
+        if let Some(project) = judged.find(|it| !argocd.permits(it, remote)) {
             return Err(Error::ArgocdCredentials(ArgocdProblem::Project {
                 project: project.clone(),
                 remote: remote.clone(),
@@ -144,11 +146,13 @@ async fn with_login<'a>(
 }
 
 /// The projects of the Applications whose files a destination has.
-fn projects(namespace: &str, destination: &Destination, context: &Context) -> BTreeSet<String> {
+fn projects(destination: &Destination, context: &Context) -> BTreeSet<String> {
     let names = destination.applications();
-    let all = context.applications.of_namespace(namespace);
-    all.into_iter()
-        .filter(|it| names.contains(&format!("{namespace}/{}", it.facts.name)))
+    let keys = names.iter().filter_map(|name| {
+        let (namespace, name) = name.split_once('/')?;
+        Some((namespace.to_owned(), name.to_owned()))
+    });
+    keys.filter_map(|key| context.applications.get(&key))
         .map(|it| it.facts.project.clone())
         .collect()
 }

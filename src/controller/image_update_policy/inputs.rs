@@ -178,8 +178,8 @@ impl Inputs {
             image: change.image.clone(),
             name: self.repository_path(&placement.alias),
             alias: placement.alias.clone(),
-            old: change.old.clone(),
-            new: change.new.clone(),
+            old: change.old.as_deref().map(digest_or_tag),
+            new: digest_or_tag(&change.new),
         });
         let files = part.files.iter();
         Edit {
@@ -210,4 +210,11 @@ impl Inputs {
             .map(|known| known.tags.repository.path().to_owned())
             .unwrap_or_default()
     }
+}
+
+/// What messages and names of branches say of `tag`, `tag@digest` or a digest: as in those of the
+/// predecessor the digest alone, where there is one.
+fn digest_or_tag(text: &str) -> String {
+    let digest = text.rsplit_once('@').map(|(_, digest)| digest);
+    digest.unwrap_or(text).to_owned()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use image_update_core::plan::Plan;
 use image_update_core::schedule;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 
@@ -84,12 +84,7 @@ impl Report {
         let mut notices: Vec<Notice> = events::warning(before, &verdict).into_iter().collect();
         let mut status = ImageUpdatePolicyStatus {
             observed_generation: policy.metadata.generation,
-            conditions: conditions::merge(
-                &old.conditions,
-                &verdict,
-                policy.metadata.generation,
-                now,
-            ),
+            conditions: conditions(policy, &old, &verdict, now),
             summary: Some(summary(&images, applications.as_ref())),
             images,
             settled_branches,
@@ -130,6 +125,22 @@ impl Report {
             message: verdict.message.clone(),
         }
     }
+}
+
+/// The conditions of `verdict`, and that of the annotations that the policy was made from.
+fn conditions(
+    policy: &ImageUpdatePolicy,
+    old: &ImageUpdatePolicyStatus,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let generation = policy.metadata.generation;
+    let mut all = conditions::merge(&old.conditions, verdict, generation, now);
+    let problems = annotations::problems(&policy.metadata);
+    let about_annotations =
+        conditions::invalid_annotations(&old.conditions, problems, generation, now);
+    all.extend(about_annotations);
+    all
 }
 
 /// Whether the reconciliation failed in a way that is worth counting for the back-off.

@@ -24,11 +24,12 @@ use super::applications::Known;
 use super::context::{Context, Settings};
 use super::error::Error;
 use super::legacy::{Legacy, is_made_from_annotations};
+use super::scope::{ALL, ApplicationScope};
 use super::{image_update_policy, image_watch};
 use crate::api::legacy::convert;
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch};
 use crate::argocd::application::Application;
-use crate::config::ArgocdCredentials;
+use crate::config::{ArgocdCredentials, DEFAULT_GIT_CACHE_BYTES};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::conf::Registries;
@@ -148,9 +149,14 @@ pub async fn look(
     let settings = Settings {
         cache_dir: options.cache_dir,
         concurrency: AT_ONCE,
-        argocd_namespace: options.argocd_namespace,
+        application_scope: ApplicationScope {
+            argocd: options.argocd_namespace,
+            // Whoever names Applications means them.
+            others: vec![ALL.to_owned()],
+        },
         argocd_credentials: options.argocd_credentials,
         refreshes: false,
+        git_cache_bytes: DEFAULT_GIT_CACHE_BYTES,
         caller: Some(Caller {
             journal: Arc::clone(&journal),
             logins: options.logins,

@@ -129,6 +129,54 @@ async fn every_application_that_is_selected_is_written_in_one_push() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_application_has_a_commit_of_its_own_if_the_policy_says_so() {
+    let kustomization = b"images:\n- name: app\n  newTag: 1.0.0\n";
+    let (world, registry) = world(&[
+        ("shop-a/kustomization.yaml", kustomization),
+        ("shop-b/kustomization.yaml", kustomization),
+    ])
+    .await;
+    let log = world
+        .git
+        .configure("env", "core.logAllRefUpdates", "always");
+    log.expect("the repository can be configured");
+    for name in ["shop-a", "shop-b"] {
+        let source = json!({"source": {
+            "repoURL": world.git.url("env"), "path": name, "targetRevision": "main",
+        }});
+        application(&world, name, &source, &json!({"sourceType": "Kustomize"})).await;
+    }
+    let mut write_back = git(&json!([{"kustomization": {"path": "."}}]));
+    write_back["git"]["commit"] = json!({
+        "granularity": "PerApplication",
+        "message": "{{.AppNamespace}}/{{.AppName}}{{range .AppChanges}} {{.NewTag}}{{end}}",
+    });
+    policy(&world, json!([{"name": "shop-*"}]), write_back).await;
+    let image = format!("{}/team/app", registry.host());
+    let written = format!("images:\n- name: app\n  newTag: 1.1.0\n  newName: {image}\n");
+    for name in ["shop-a", "shop-b"] {
+        let file = format!("{name}/kustomization.yaml");
+        world.file_becomes(&file, &written).await;
+    }
+    world.policy_becomes("app", "Succeeded").await;
+    let namespace = &world.namespace;
+    let git = |arguments: &[&str]| world.git.git("env", arguments).expect("git does it");
+    assert_eq!(
+        git(&["log", "-2", "--format=%s", "--name-only", "main"]).replace("\n\n", "\n"),
+        format!(
+            "{namespace}/shop-b 1.1.0\nshop-b/kustomization.yaml\n\
+             {namespace}/shop-a 1.1.0\nshop-a/kustomization.yaml"
+        )
+    );
+    // Both in one push.
+    let pushes = git(&["rev-list", "--walk-reflogs", "--count", "main"]);
+    assert_eq!(pushes, "1");
+    let last = world.policy_status("app").await.last_write;
+    let last = last.expect("something was written");
+    assert_eq!(last.commit, Some(git(&["rev-parse", "main"])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_override_file_is_made_beside_the_source() {
     let (world, _registry) = world(&[("chart/Chart.yaml", b"name: chart\n")]).await;
     let source = json!({"source": {"repoURL": world.git.url("env"), "path": "chart"}});
@@ -307,9 +355,9 @@ async fn an_application_that_its_owner_puts_back_is_left_alone_after_a_while() {
     let owner = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "shops", "uid": "1",
     });
-    let owned = Patch::Merge(json!({"metadata": {"ownerReferences": [owner]}}));
+    let generated = Patch::Merge(json!({"metadata": {"ownerReferences": [owner]}}));
     let patched = applications(&world)
-        .patch("shop", &PatchParams::default(), &owned)
+        .patch("shop", &PatchParams::default(), &generated)
         .await;
     patched.expect("the Application gets an owner");
     policy(&world, json!([{"name": "shop"}]), json!({"argocd": {}})).await;

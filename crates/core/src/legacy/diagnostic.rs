@@ -63,6 +63,11 @@ pub enum Problem {
         /// What is wrong with it.
         source: PatternError,
     },
+    /// A pattern that the predecessor read otherwise.
+    #[error(
+        "the old updater took {0} for a glob, which no tag matched; here it is a regular expression"
+    )]
+    RegexpHonoured(Excerpt),
     /// A platform is not valid.
     #[error("{platform} is not a platform")]
     Platform {
@@ -136,6 +141,7 @@ impl Problem {
             | Self::IgnoredDigest
             | Self::IgnoredPlatforms
             | Self::NeedsGit
+            | Self::RegexpHonoured(_)
             | Self::Unused => Severity::Warning,
             Self::Image(_)
             | Self::Alias(_)
@@ -174,6 +180,9 @@ impl Problem {
             Self::IgnoredDigest => "leave it out",
             Self::AllowTags(_) => "write any, or regexp: and a regular expression",
             Self::IgnoreTags { .. } => "write globs such as *-rc*, separated by commas",
+            Self::RegexpHonoured(_) => {
+                "nothing, if tags in which it is found are to be ignored; else remove it"
+            }
             Self::Platform { .. } => "write os/architecture or os/architecture/variant",
             Self::IgnoredPlatforms | Self::Unused => "remove it",
             Self::Boolean(_) => "write true or false",

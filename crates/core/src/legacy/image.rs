@@ -280,7 +280,13 @@ impl<'a> Reader<'_, 'a> {
                 continue;
             }
             match item.text.parse() {
-                Ok(pattern) => patterns.push(pattern),
+                Ok(pattern) => {
+                    if matches!(pattern, Pattern::Regexp(_)) {
+                        let problem = Problem::RegexpHonoured(Excerpt::new(item.text));
+                        self.report(value, item.column, problem);
+                    }
+                    patterns.push(pattern);
+                }
                 Err(source) => {
                     let pattern = Excerpt::new(item.text);
                     let problem = Problem::IgnoreTags { pattern, source };
