@@ -1,5 +1,7 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+mod leader;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use zeroize::Zeroizing;
 
 /// 32 MiB.
 pub const DEFAULT_GIT_CACHE_BYTES: usize = 32 * 1024 * 1024;
+pub use leader::{LeaderConfig, pod_name};
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]
@@ -153,6 +156,10 @@ pub struct RunConfig {
         default_value = "0.0.0.0:8081"
     )]
     pub metrics_address: String,
+
+    /// Who of several replicas works.
+    #[command(flatten)]
+    pub leader: LeaderConfig,
 
     /// Where traces go, and how many of them.
     #[command(flatten)]

@@ -22,6 +22,8 @@ pub mod credential_helper;
 mod edit;
 pub mod error;
 mod github_app;
+#[doc(hidden)]
+pub mod hostile;
 mod http;
 mod locate;
 mod measure;

@@ -37,6 +37,7 @@ struct Shared {
     objects: IntGaugeVec,
     images: IntGaugeVec,
     tags: IntGaugeVec,
+    leader: IntGaugeVec,
     registry_requests: IntCounterVec,
     registry_seconds: HistogramVec,
     registry_limited: IntCounterVec,
@@ -130,6 +131,7 @@ impl Metrics {
             objects: gauge(&registry, &table::OBJECTS),
             images: gauge(&registry, &table::IMAGES),
             tags: gauge(&registry, &table::TAGS),
+            leader: gauge(&registry, &table::LEADER),
             registry_requests: counter(&registry, &table::REGISTRY_REQUESTS),
             registry_seconds: histogram(&registry, &table::REGISTRY_SECONDS),
             registry_limited: counter(&registry, &table::REGISTRY_LIMITED),
@@ -154,12 +156,18 @@ impl Metrics {
             legacy_kubernetes_errors: counter(&registry, &table::LEGACY_KUBERNETES_ERRORS),
             registry,
         };
+        bare_gauge(&shared.leader).set(0);
         gauge(&shared.registry, &table::BUILD_INFO)
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// Whether this replica works; before this is called, it stands by.
+    pub fn leading(&self, leads: bool) {
+        bare_gauge(&self.shared.leader).set(i64::from(leads));
     }
 
     /// An object of `kind` was looked at.
