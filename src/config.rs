@@ -10,9 +10,10 @@ use clap::{ArgAction, Args, ValueEnum};
 use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
 
+pub use leader::{LeaderConfig, pod_name};
+
 /// 32 MiB.
 pub const DEFAULT_GIT_CACHE_BYTES: usize = 32 * 1024 * 1024;
-pub use leader::{LeaderConfig, pod_name};
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]

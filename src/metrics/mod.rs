@@ -35,6 +35,7 @@ struct Shared {
     registries: Registries,
     reconcile_seconds: HistogramVec,
     objects: IntGaugeVec,
+    stalled: IntGaugeVec,
     images: IntGaugeVec,
     tags: IntGaugeVec,
     leader: IntGaugeVec,
@@ -62,11 +63,27 @@ struct Shared {
     legacy_kubernetes_errors: IntCounterVec,
 }
 
+impl Shared {
+    /// Series of labels that are known beforehand are there from the start, so that their first
+    /// increase is seen as one: an alert on a single refused push depends on it.
+    fn begin(&self) {
+        for outcome in GitOutcome::ALL {
+            let labels = [GitOperation::Update.as_str(), outcome.as_str()];
+            self.git_operations.with_label_values(&labels).reset();
+        }
+        for outcome in ["success", "error"] {
+            drop(self.scan_seconds.with_label_values(&[outcome]));
+        }
+    }
+}
+
 /// What the objects say at the time of a scrape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// How many objects there are of a kind, status and reason of `Ready`.
     pub objects: BTreeMap<(&'static str, &'static str, &'static str), i64>,
+    /// How many objects there are of a kind whose `Stalled` is true.
+    pub stalled: BTreeMap<&'static str, i64>,
     /// How many images there are in a state.
     pub images: BTreeMap<&'static str, i64>,
     /// Tags of all watches.
@@ -129,6 +146,7 @@ impl Metrics {
             registries: Registries::default(),
             reconcile_seconds: histogram(&registry, &table::RECONCILE_SECONDS),
             objects: gauge(&registry, &table::OBJECTS),
+            stalled: gauge(&registry, &table::STALLED),
             images: gauge(&registry, &table::IMAGES),
             tags: gauge(&registry, &table::TAGS),
             leader: gauge(&registry, &table::LEADER),
@@ -160,6 +178,7 @@ impl Metrics {
         gauge(&shared.registry, &table::BUILD_INFO)
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
+        shared.begin();
         Self {
             shared: Arc::new(shared),
         }
@@ -318,6 +337,7 @@ impl Metrics {
     fn take_stock(&self, inventory: &Inventory) {
         let Inventory {
             objects,
+            stalled,
             images,
             tags,
             applications,
@@ -327,6 +347,10 @@ impl Metrics {
         for ((kind, ready, reason), count) in objects {
             let labels = [*kind, *ready, *reason];
             shared.objects.with_label_values(&labels).set(*count);
+        }
+        shared.stalled.reset();
+        for (kind, count) in stalled {
+            shared.stalled.with_label_values(&[*kind]).set(*count);
         }
         shared.images.reset();
         for (state, count) in images {
@@ -360,6 +384,16 @@ impl GitOperation {
 }
 
 impl GitOutcome {
+    const ALL: [Self; 7] = [
+        Self::Read,
+        Self::Unchanged,
+        Self::Pushed,
+        Self::Refused,
+        Self::LostRace,
+        Self::Unreachable,
+        Self::Invalid,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",

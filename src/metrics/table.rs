@@ -118,6 +118,11 @@ pub(super) const OBJECTS: Definition = gauge(
     &["kind", "ready", "reason"],
     "Objects by the status and the reason of their condition Ready",
 );
+pub(super) const STALLED: Definition = gauge(
+    "image_update_stalled",
+    &["kind"],
+    "Objects whose condition Stalled is true: they wait for a change of the object or of what it names",
+);
 pub(super) const IMAGES: Definition = gauge(
     "image_update_images",
     &["state"],
@@ -249,10 +254,11 @@ pub(super) const LEGACY_KUBERNETES_ERRORS: Definition = counter(
 );
 
 /// All metrics, in the order of the reference page.
-pub const TABLE: [Definition; 28] = [
+pub const TABLE: &[Definition] = &[
     BUILD_INFO,
     LEADER,
     OBJECTS,
+    STALLED,
     IMAGES,
     TAGS,
     RECONCILE_SECONDS,

@@ -16,6 +16,7 @@ pub mod policy;
 pub mod registries_conf;
 pub mod remote;
 pub mod schedule;
+pub mod secret;
 pub mod target;
 pub mod template;
 mod text;

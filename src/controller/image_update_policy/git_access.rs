@@ -5,9 +5,10 @@
 //! was started so, and then for Applications whose project permits the remote.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use image_update_core::remote::RemoteUrl;
+use image_update_core::secret::SecretData;
 
 use super::destinations::Destination;
 use crate::api::v1alpha1::ImageUpdatePolicy;
@@ -160,7 +161,7 @@ fn projects(destination: &Destination, context: &Context) -> BTreeSet<String> {
 /// Reads the data of the Secret `name`.
 async fn read(
     name: String,
-    mut data: BTreeMap<String, Vec<u8>>,
+    mut data: SecretData,
     insecure: bool,
     context: &Context,
 ) -> Result<RemoteOptions, Error> {
