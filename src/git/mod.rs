@@ -18,6 +18,7 @@
 
 mod authorization;
 mod commit;
+pub mod credential_helper;
 mod edit;
 pub mod error;
 mod github_app;
