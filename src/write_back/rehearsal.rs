@@ -36,6 +36,8 @@ pub(super) async fn rehearse(
             .map(|it| (it.job, (it.reply, it.span)))
             .unzip();
         let composed = compose(&mut jobs, &snapshot);
+        // First, because whoever is answered may end and look at the journal.
+        journal.push(remote.url(), &written, snapshot.files, composed.drafts, &[]);
         let jobs = jobs.into_iter().zip(waiting).zip(composed.parts);
         for ((job, (reply, span)), part) in jobs {
             Queued { job, reply, span }.answer(match part {
@@ -48,7 +50,6 @@ pub(super) async fn rehearse(
                 Part::Failed(error) => Err(error),
             });
         }
-        journal.push(remote.url(), &written, snapshot.files, composed.drafts, &[]);
         return;
     }
 }

@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 /// How a run of the program ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
-    code: Option<i32>,
+    pub(crate) code: Option<i32>,
     stdout: Vec<u8>,
     pub(crate) stderr: String,
 }
@@ -46,7 +46,7 @@ impl Ran {
 }
 
 /// A run of the program in `folder`, which is its home, too. It sees no variable but `variables`.
-fn run_with(
+pub(crate) fn run_with(
     program: &Path,
     folder: &Path,
     arguments: &[&str],
