@@ -1,5 +1,7 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+mod leader;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
+
+pub use leader::{LeaderConfig, pod_name};
 
 /// 32 MiB.
 const DEFAULT_GIT_CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -153,6 +157,10 @@ pub struct RunConfig {
         default_value = "0.0.0.0:8081"
     )]
     pub metrics_address: String,
+
+    /// Who of several replicas works.
+    #[command(flatten)]
+    pub leader: LeaderConfig,
 
     /// Where traces go, and how many of them.
     #[command(flatten)]

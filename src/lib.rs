@@ -18,6 +18,7 @@ pub mod controller;
 pub mod generate;
 pub mod git;
 pub mod hosts;
+mod leader;
 pub mod metrics;
 pub mod registry;
 mod server;

@@ -42,8 +42,8 @@ pub(crate) trait Pages: Send + Sync + 'static {
     /// The metrics, in the text format of Prometheus.
     fn metrics(&self) -> String;
 
-    /// Why work can't be taken yet or any more; `None` if it can.
-    fn not_ready(&self) -> Option<&'static str>;
+    /// What is to be said of the readiness: an error while work can't be taken yet or any more.
+    fn ready(&self) -> Result<&'static str, &'static str>;
 }
 
 /// Why nothing can be served.
@@ -150,9 +150,9 @@ fn page(method: &Method, path: &str, pages: &impl Pages) -> Response<Full<Bytes>
     match path {
         "/metrics" => response(StatusCode::OK, metrics::CONTENT_TYPE, pages.metrics()),
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" => match pages.not_ready() {
-            None => text(StatusCode::OK, "ok\n"),
-            Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
+        "/readyz" => match pages.ready() {
+            Ok(how) => text(StatusCode::OK, how),
+            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
         },
         _ => text(
             StatusCode::NOT_FOUND,
@@ -189,8 +189,8 @@ mod tests {
             "up 1\n".to_owned()
         }
 
-        fn not_ready(&self) -> Option<&'static str> {
-            self.0
+        fn ready(&self) -> Result<&'static str, &'static str> {
+            self.0.map_or(Ok("ok\n"), Err)
         }
     }
 

@@ -94,6 +94,8 @@ pub(super) struct Context {
     pub(super) watches_are_known: CancellationToken,
     /// Cancelled once all policies are in their store.
     pub(super) policies_are_known: CancellationToken,
+    /// Cancelled once this replica leads, so that it may write.
+    pub(super) leads: CancellationToken,
     /// Cancelled once the operator is told to stop.
     pub(super) stop: CancellationToken,
     /// The traces of watches whose policies are to be reconciled, by namespace and name.
@@ -142,6 +144,7 @@ impl Context {
             policy_trigger,
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
+            leads: CancellationToken::new(),
             stop,
             traces: Handover::default(),
             metrics,

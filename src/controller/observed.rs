@@ -21,16 +21,18 @@ impl Pages for Observed {
         self.0.metrics.text(&inventory(&self.0))
     }
 
-    fn not_ready(&self) -> Option<&'static str> {
+    fn ready(&self) -> Result<&'static str, &'static str> {
         let context = &self.0;
         if context.stop.is_cancelled() {
-            Some("stopping: writes that are under way end\n")
-        } else if context.watches_are_known.is_cancelled()
-            && context.policies_are_known.is_cancelled()
-        {
-            None
+            return Err("stopping: writes that are under way end\n");
+        }
+        if !context.watches_are_known.is_cancelled() || !context.policies_are_known.is_cancelled() {
+            return Err("starting: the objects are not all known yet\n");
+        }
+        if context.leads.is_cancelled() {
+            Ok("ok\n")
         } else {
-            Some("starting: the objects are not all known yet\n")
+            Ok("ok: standing by, another replica leads\n")
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::channel::mpsc;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, future};
 use kube::Client;
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::controller::{Action, Controller};
@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::context::{Context, GuardedPolicy, GuardedWatch};
+use super::elect::Term;
+use super::gate::gate;
 use super::observed::Observed;
 use super::scope;
 use super::status::ReportError;
@@ -37,7 +39,8 @@ use crate::server;
 const REPORT_RETRY: Duration = Duration::from_secs(5);
 
 /// Runs both controllers until `stop` is cancelled, then lets what is under way finish, for
-/// `config.shutdown_timeout` at most.
+/// `config.shutdown_timeout` at most. They work once this replica leads, and end if it no longer
+/// does.
 pub async fn run(
     kube: Client,
     config: &RunConfig,
@@ -81,6 +84,12 @@ pub async fn run(
         note_policy(&noting, event);
     });
     let settings = kube::runtime::controller::Config::default();
+    let term = Term::of(&kube, config);
+    let leads = context.leads.clone();
+    let watch_stream = gate(watch_stream, watches.clone(), leads.clone());
+    let policy_stream = gate(policy_stream, policies.clone(), leads.clone());
+    // Nothing is lost: each policy is looked at when this replica begins to lead.
+    let triggered = triggered.filter(move |_| future::ready(leads.is_cancelled()));
 
     let mut tasks = JoinSet::new();
     tasks.spawn(
@@ -112,14 +121,15 @@ pub async fn run(
     tasks.spawn(applications::follow(
         kube,
         config.watch_namespaces.clone(),
-        context,
+        Arc::clone(&context),
         stop.clone(),
     ));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         "The operator is running"
     );
-    supervise(tasks, stop, Duration::from_secs(config.shutdown_timeout)).await
+    let timeout = Duration::from_secs(config.shutdown_timeout);
+    term.during(supervise(tasks, stop, timeout), &context).await
 }
 
 /// What else follows from a change of a watch.

@@ -21,6 +21,8 @@ mod commit;
 mod edit;
 pub mod error;
 mod github_app;
+#[doc(hidden)]
+pub mod hostile;
 mod http;
 mod locate;
 mod measure;

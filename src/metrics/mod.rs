@@ -38,6 +38,7 @@ struct Shared {
     stalled: IntGaugeVec,
     images: IntGaugeVec,
     tags: IntGaugeVec,
+    leader: IntGaugeVec,
     registry_requests: IntCounterVec,
     registry_seconds: HistogramVec,
     registry_limited: IntCounterVec,
@@ -148,6 +149,7 @@ impl Metrics {
             stalled: gauge(&registry, &table::STALLED),
             images: gauge(&registry, &table::IMAGES),
             tags: gauge(&registry, &table::TAGS),
+            leader: gauge(&registry, &table::LEADER),
             registry_requests: counter(&registry, &table::REGISTRY_REQUESTS),
             registry_seconds: histogram(&registry, &table::REGISTRY_SECONDS),
             registry_limited: counter(&registry, &table::REGISTRY_LIMITED),
@@ -172,6 +174,7 @@ impl Metrics {
             legacy_kubernetes_errors: counter(&registry, &table::LEGACY_KUBERNETES_ERRORS),
             registry,
         };
+        bare_gauge(&shared.leader).set(0);
         gauge(&shared.registry, &table::BUILD_INFO)
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
@@ -179,6 +182,11 @@ impl Metrics {
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// Whether this replica works; before this is called, it stands by.
+    pub fn leading(&self, leads: bool) {
+        bare_gauge(&self.shared.leader).set(i64::from(leads));
     }
 
     /// An object of `kind` was looked at.

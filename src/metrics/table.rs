@@ -108,6 +108,11 @@ pub(super) const RECONCILE_SECONDS: Definition = histogram(
     &["kind", "outcome"],
     "How long looking at an object took, to its status write; outcome is ready, waiting, retrying or stalled",
 );
+pub(super) const LEADER: Definition = gauge(
+    "image_update_leader",
+    &[],
+    "1 while this replica works, 0 while it stands by for another",
+);
 pub(super) const OBJECTS: Definition = gauge(
     "image_update_objects",
     &["kind", "ready", "reason"],
@@ -251,6 +256,7 @@ pub(super) const LEGACY_KUBERNETES_ERRORS: Definition = counter(
 /// All metrics, in the order of the reference page.
 pub const TABLE: &[Definition] = &[
     BUILD_INFO,
+    LEADER,
     OBJECTS,
     STALLED,
     IMAGES,

@@ -23,6 +23,7 @@ fn everything() -> Metrics {
         unwritten: 1,
     });
     metrics.kubernetes_request(Some(404));
+    metrics.leading(true);
     metrics
 }
 
@@ -55,6 +56,7 @@ fn what_happened_is_counted() {
     check(r#"image_update_git_operations_total{kind="update",outcome="pushed"} 1"#);
     check(r#"image_update_git_bytes_total{direction="received",service="git-upload-pack"} 20"#);
     check("image_update_git_push_races_total 1");
+    check("image_update_leader 1");
     check(r#"image_update_git_batch_policies_bucket{le="2"} 0"#);
     check(r#"image_update_git_batch_policies_bucket{le="5"} 1"#);
     check("image_update_tag_to_commit_seconds_count 1");

@@ -121,6 +121,12 @@ impl Remotes {
         read.map_err(|error| Error::Git(Arc::new(error)))
     }
 
+    /// Drops whatever is under way. A push that the remote has got by now may still take place.
+    pub fn abandon(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.abort_all();
+    }
+
     fn entry(&self, url: &RemoteUrl, options: &RemoteOptions) -> Result<Arc<Entry>, Error> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST_IDLE_REMOTES {

@@ -10,11 +10,12 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
     ("tls", &[]),
+    ("leader", &[]),
     ("metrics", &[]),
     ("server", &["metrics"]),
     ("telemetry", &["config"]),
@@ -31,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "config",
             "git",
             "hosts",
+            "leader",
             "metrics",
             "registry",
             "server",

@@ -148,6 +148,11 @@ impl World {
 
     /// Starts an operator that the caller owns, beside the world's own.
     pub(crate) fn launch_operator(&self) -> Child {
+        self.launch_operator_with(&[])
+    }
+
+    /// As [`World::launch_operator`], with more flags that others do not have.
+    pub(crate) fn launch_operator_with(&self, flags: &[String]) -> Child {
         let kubeconfig = self.kubeconfig.display().to_string();
         Launch::new(
             "operator",
@@ -160,7 +165,7 @@ impl World {
                 .args(
                     ["run".to_owned()]
                         .into_iter()
-                        .chain(self.flags.iter().cloned()),
+                        .chain(self.flags.iter().chain(flags).cloned()),
                 )
                 .env("KUBECONFIG", kubeconfig)
                 // Operators that run beside each other can't share a port.

@@ -60,3 +60,9 @@
   resources: ["appprojects"]
   verbs: ["list"]
 {{- end }}
+{{- define "image-update-operator.rules.leaderElection" -}}
+# Agrees with other replicas on who works.
+- apiGroups: ["coordination.k8s.io"]
+  resources: ["leases"]
+  verbs: ["get", "create", "update"]
+{{- end }}

@@ -6,6 +6,7 @@
 
 mod annotations;
 mod edits;
+mod git;
 mod names;
 mod selection;
 mod wire;
@@ -14,7 +15,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 23] = [
     ("references", names::references),
     ("repository_paths", names::repository_paths),
     ("remote_urls", names::remote_urls),
@@ -31,6 +32,10 @@ pub const TARGETS: [Target; 19] = [
     ("manifests", wire::manifests),
     ("tag_pages", wire::tag_pages),
     ("push_reports", wire::push_reports),
+    ("pkt_lines", git::pkt_lines),
+    ("packs", git::packs),
+    ("deltas", git::deltas),
+    ("branch_names", git::branch_names),
     ("annotations", annotations::annotations),
     ("yaml_values", edits::values),
     ("yaml_images", edits::images),
@@ -45,4 +50,15 @@ fn text(bytes: &[u8]) -> Option<&str> {
 fn two(bytes: &[u8]) -> Option<(&str, &str)> {
     let text = text(bytes)?;
     Some(text.split_once('\n').unwrap_or((text, "")))
+}
+
+/// What is before a separator and what is behind: two inputs of one file that need not be text.
+fn two_parts<'a>(bytes: &'a [u8], separator: &[u8]) -> (&'a [u8], &'a [u8]) {
+    let at = bytes
+        .windows(separator.len())
+        .position(|window| window == separator);
+    match at {
+        Some(at) => (&bytes[..at], &bytes[at + separator.len()..]),
+        None => (bytes, &[]),
+    }
 }

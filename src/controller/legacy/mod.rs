@@ -183,9 +183,10 @@ fn warn_of_unwatched(config: &RunConfig) {
     }
 }
 
-/// Converts until `stop` is cancelled.
+/// Converts from when this replica leads until `stop` is cancelled.
 pub(super) async fn follow(context: Arc<Context>, stop: CancellationToken) {
     let following = async {
+        context.leads.cancelled().await;
         context.applications.are_listed.cancelled().await;
         context.stores_are_filled().await;
         tokio::join!(old_updater::follow(&context), work(&context));

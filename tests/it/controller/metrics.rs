@@ -11,21 +11,28 @@ use crate::alerts::complaints;
 use crate::world::{World, kustomization};
 
 /// Where a test's operator serves.
-struct Pages {
+pub(super) struct Pages {
     address: String,
 }
 
 impl Pages {
     /// Of the operator that `world` starts next.
     fn of(world: &mut World) -> Self {
+        let (pages, flag) = Self::with_flag();
+        world.flag(&flag);
+        pages
+    }
+
+    /// Of the operator that is started with this flag.
+    pub(super) fn with_flag() -> (Self, String) {
         let port = free_port().expect("there is a free port");
         let address = format!("127.0.0.1:{port}");
-        world.flag(&format!("--metrics-address={address}"));
-        Self { address }
+        let flag = format!("--metrics-address={address}");
+        (Self { address }, flag)
     }
 
     /// Status and body of a page; an error while nobody listens.
-    async fn get(&self, path: &str) -> Result<(u16, String), String> {
+    pub(super) async fn get(&self, path: &str) -> Result<(u16, String), String> {
         let url = format!("http://{}{path}", self.address);
         let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
@@ -34,7 +41,7 @@ impl Pages {
     }
 
     /// The samples, each by its name with labels.
-    async fn scrape(&self) -> Result<BTreeMap<String, f64>, String> {
+    pub(super) async fn scrape(&self) -> Result<BTreeMap<String, f64>, String> {
         let (status, text) = self.get("/metrics").await?;
         assert_eq!(status, 200, "{text}");
         Ok(parse(&text))

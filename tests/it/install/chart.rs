@@ -102,9 +102,12 @@ fn an_operator_of_some_namespaces_has_no_right_in_others() {
     let mut expected = vec![
         ("Role", "team-a"),
         ("Role", "team-b"),
+        // One for the Secrets of registries, one for the Lease.
+        ("Role", NAMESPACE),
         ("Role", NAMESPACE),
         ("RoleBinding", "team-a"),
         ("RoleBinding", "team-b"),
+        ("RoleBinding", NAMESPACE),
         ("RoleBinding", NAMESPACE),
     ];
     let mut found = roles;
@@ -115,15 +118,14 @@ fn an_operator_of_some_namespaces_has_no_right_in_others() {
     assert_eq!(secrets_of(&objects, NAMESPACE), json!(["a", "b"]));
 }
 
-/// The Secrets that the role of a namespace names.
+/// The Secrets that a role of a namespace names.
 #[track_caller]
 fn secrets_of(objects: &[Value], namespace: &str) -> Value {
-    let role = objects
+    let roles = objects
         .iter()
-        .find(|it| it["kind"] == "Role" && it["metadata"]["namespace"] == namespace);
-    let rules = role.expect("there is a role")["rules"].as_array();
-    let mut rules = rules.expect("a role has rules").iter();
-    let secrets = rules.find(|rule| rule["resources"] == json!(["secrets"]));
+        .filter(|it| it["kind"] == "Role" && it["metadata"]["namespace"] == namespace);
+    let mut granted = roles.flat_map(|it| it["rules"].as_array().expect("a role has rules"));
+    let secrets = granted.find(|rule| rule["resources"] == json!(["secrets"]));
     secrets.expect("Secrets may be read")["resourceNames"].clone()
 }
 

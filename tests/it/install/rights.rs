@@ -61,10 +61,13 @@ async fn install(server: &'static ApiServer, values: impl Fn(&str) -> Value) -> 
     std::fs::write(&kubeconfig, text.expect("there is one")).expect("a file can be written");
     // The cache's volume is a folder of ours.
     let volume = folder.path().join("cache").display().to_string();
+    // In a pod, the Lease's namespace is the pod's.
+    let own = format!("--leader-election-namespace={}", world.namespace);
     let flags = arguments(&objects)
         .into_iter()
         .filter(|argument| argument != "run" && !argument.starts_with("--log-"))
         .map(|argument| argument.replace("/var/cache/image-update-operator", &volume))
+        .chain([own])
         .collect();
     world.operate_as(kubeconfig, flags);
     let user = format!("system:serviceaccount:{}:{account}", world.namespace);

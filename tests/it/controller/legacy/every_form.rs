@@ -424,10 +424,10 @@ fn commit_before(world: &World, cases: &[Case]) -> Branches {
 /// No annotation says that a registry speaks plain HTTP, so a file does.
 fn configure(world: &mut World, folder: &TempDir, registries: &[&Registry], team: &str) {
     let hosts = registries.iter().map(|it| it.host());
-    let entries: String = hosts
+    let entries: Vec<String> = hosts
         .map(|host| format!("- name: '{host}'\n  prefix: {host}\n  api_url: http://{host}\n"))
         .collect();
-    let text = format!("registries:\n{entries}");
+    let text = format!("registries:\n{}", entries.concat());
     let path = folder.path().join("registries.conf");
     fs::write(&path, text).expect("the file can be written");
     for flag in [
