@@ -162,6 +162,10 @@ pub struct RunConfig {
     #[command(flatten)]
     pub leader: LeaderConfig,
 
+    /// Webhooks of registries.
+    #[command(flatten)]
+    pub webhook: WebhookConfig,
+
     /// Where traces go, and how many of them.
     #[command(flatten)]
     pub trace: TraceConfig,
@@ -176,6 +180,27 @@ pub struct RunConfig {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     pub shutdown_timeout: u64,
+}
+
+/// Settings of the receiver of registries' webhooks.
+#[derive(Args, Clone, Debug)]
+pub struct WebhookConfig {
+    /// Where webhooks of registries are received, over plain HTTP: `/webhook/<type>` and
+    /// `/webhook?type=<type>`. Nowhere, if it is `0` or empty.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_WEBHOOK_ADDRESS",
+        value_name = "HOST:PORT",
+        default_value = "0"
+    )]
+    pub webhook_address: String,
+
+    /// A folder with the secrets of webhooks, each in a file with the name of its type, or that of
+    /// its key in argocd-image-updater's Secret (`webhook.ghcr-secret`). They are read for each
+    /// request. Else a secret is taken from argocd-image-updater's variable
+    /// (`GHCR_WEBHOOK_SECRET`). A type without a secret is not served.
+    #[arg(long, env = "IMAGE_UPDATE_WEBHOOK_SECRET_DIR", value_name = "FOLDER")]
+    pub webhook_secret_dir: Option<PathBuf>,
 }
 
 /// Settings of traces.

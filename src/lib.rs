@@ -24,4 +24,5 @@ pub mod registry;
 mod server;
 mod telemetry;
 pub mod tls;
+mod webhook;
 pub mod write_back;

@@ -24,5 +24,6 @@ mod status;
 mod tags;
 mod undecodable;
 mod union;
+mod webhooks;
 
 pub use run::run;

@@ -51,6 +51,8 @@ struct Shared {
     git_races: IntCounterVec,
     batch: HistogramVec,
     tag_to_commit: HistogramVec,
+    webhook_requests: IntCounterVec,
+    webhook_scans: IntCounterVec,
     legacy_applications: IntGaugeVec,
     legacy_images: IntGaugeVec,
     legacy_checked: IntCounterVec,
@@ -162,6 +164,8 @@ impl Metrics {
             git_races: counter(&registry, &table::GIT_RACES),
             batch: histogram(&registry, &table::BATCH),
             tag_to_commit: histogram(&registry, &table::TAG_TO_COMMIT),
+            webhook_requests: counter(&registry, &table::WEBHOOK_REQUESTS),
+            webhook_scans: counter(&registry, &table::WEBHOOK_SCANS),
             legacy_applications: gauge(&registry, &table::LEGACY_APPLICATIONS),
             legacy_images: gauge(&registry, &table::LEGACY_IMAGES),
             legacy_checked: counter(&registry, &table::LEGACY_CHECKED),
@@ -289,6 +293,18 @@ impl Metrics {
     /// What uses a new tag was written, so long after the tag was first seen.
     pub fn written(&self, after: Duration) {
         bare(&self.shared.tag_to_commit).observe(after.as_secs_f64());
+    }
+
+    /// A request came to the receiver of webhooks; both are words of ours.
+    pub fn webhook(&self, vendor: &'static str, outcome: &'static str) {
+        let requests = &self.shared.webhook_requests;
+        requests.with_label_values(&[vendor, outcome]).inc();
+    }
+
+    /// A webhook asked for an object of `kind` to be looked at.
+    pub fn webhook_scan(&self, kind: &'static str) {
+        let scans = &self.shared.webhook_scans;
+        scans.with_label_values(&[kind]).inc();
     }
 
     /// What became of the images of a policy.

@@ -130,6 +130,13 @@ impl World {
         self.flags.push(flag.to_owned());
     }
 
+    /// Gives a flag another value for operators that are started from now on.
+    pub(crate) fn replace_flag(&mut self, name: &str, value: &str) {
+        let start = format!("{name}=");
+        self.flags.retain(|flag| !flag.starts_with(&start));
+        self.flags.push(format!("{start}{value}"));
+    }
+
     /// Starts operators from now on as who has `kubeconfig`, and with these flags only.
     pub(crate) fn operate_as(&mut self, kubeconfig: PathBuf, flags: Vec<String>) {
         self.kubeconfig = kubeconfig;

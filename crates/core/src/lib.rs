@@ -21,5 +21,6 @@ pub mod target;
 pub mod template;
 mod text;
 pub mod version;
+pub mod webhook;
 pub mod wire;
 pub mod yaml;

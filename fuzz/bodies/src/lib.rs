@@ -9,13 +9,14 @@ mod edits;
 mod git;
 mod names;
 mod selection;
+mod webhooks;
 mod wire;
 
 /// A target: its name, which is that of its folder in `fuzz/corpus`, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 24] = [
     ("references", names::references),
     ("repository_paths", names::repository_paths),
     ("remote_urls", names::remote_urls),
@@ -37,6 +38,7 @@ pub const TARGETS: [Target; 23] = [
     ("deltas", git::deltas),
     ("branch_names", git::branch_names),
     ("annotations", annotations::annotations),
+    ("webhooks", webhooks::webhooks),
     ("yaml_values", edits::values),
     ("yaml_images", edits::images),
 ];

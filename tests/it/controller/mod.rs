@@ -22,3 +22,4 @@ mod strategies;
 mod targets;
 mod traces;
 mod two_operators;
+mod webhooks;

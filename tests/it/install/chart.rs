@@ -264,6 +264,10 @@ fn values_that_mean_nothing_are_refused() {
         "there is no alert ImageUpdateGone",
     );
     refuses(
+        &json!({"webhook": {"ingress": {"enabled": true}}}),
+        "webhook.ingress.enabled needs webhook.enabled",
+    );
+    refuses(
         &json!({"serviceAccount": {"create": false}}),
         "serviceAccount.name is needed",
     );

@@ -143,6 +143,18 @@ pub(super) fn everything() -> Value {
             "enabled": true,
             "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
         },
+        "webhook": {
+            "enabled": true,
+            "secretName": "webhooks",
+            "service": {"type": "LoadBalancer", "port": 8080, "annotations": {"example.com/s": "s"}},
+            "ingress": {
+                "enabled": true,
+                "className": "nginx",
+                "annotations": {"example.com/i": "i"},
+                "host": "hooks.example.com",
+                "tlsSecretName": "hooks-tls",
+            },
+        },
         "cache": {"enabled": false},
         "extraArgs": ["--cache-dir=/cache"],
         "extraEnvFrom": [{"secretRef": {"name": "registry-pairs"}}],

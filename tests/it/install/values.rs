@@ -170,6 +170,14 @@ fn variants(path: &str) -> (Value, Value) {
             set(&mut base, "config.registries", registries);
             None
         }
+        _ if path.starts_with("webhook.") && path != "webhook.enabled" => {
+            set(&mut base, "webhook.enabled", json!(true));
+            let is_of_ingress = path.starts_with("webhook.ingress.");
+            if is_of_ingress && path != "webhook.ingress.enabled" {
+                set(&mut base, "webhook.ingress.enabled", json!(true));
+            }
+            None
+        }
         "serviceAccount.create" => {
             set(&mut base, "serviceAccount.name", json!("mine"));
             None
