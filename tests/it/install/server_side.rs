@@ -31,9 +31,9 @@ async fn the_api_server_takes_what_the_chart_renders() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_takes_every_kustomization() {
     let server = api_server().await;
-    namespaces(server, &[NAMESPACE, "argocd"]).await;
+    namespaces(server, &[NAMESPACE, "argocd", "image-update-samples"]).await;
     // `manager` and `rbac` are parts of these; the component is applied as an overlay has it.
-    for folder in ["crd", "default", "namespaced"] {
+    for folder in ["crd", "cluster-wide", "default", "namespaced", "samples"] {
         let rendered = objects(kustomized(&project("config").join(folder)).as_bytes());
         taken(server, &rendered, folder).await;
     }
