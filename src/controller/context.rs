@@ -16,6 +16,7 @@ use super::backoff::Backoff;
 use super::clock::Clock;
 use super::legacy::Legacy;
 use super::put_backs::PutBacks;
+use super::shards::Shards;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
 use crate::api::v1alpha1::{
@@ -84,6 +85,10 @@ pub(super) struct Context {
     pub(super) watches: Store<GuardedWatch>,
     /// All policies.
     pub(super) policies: Store<GuardedPolicy>,
+    /// What this replica works for.
+    pub(super) shards: Shards,
+    /// Asks for a watch to be reconciled now.
+    pub(super) watch_trigger: UnboundedSender<ObjectRef<GuardedWatch>>,
     /// Asks for a policy to be reconciled now.
     pub(super) policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
     /// Cancelled once all watches are in their store.
@@ -111,7 +116,10 @@ impl Context {
         config: &RunConfig,
         (allowed_hosts, registries): (AllowedHosts, Registries),
         (watches, policies): (Store<GuardedWatch>, Store<GuardedPolicy>),
-        policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
+        (watch_trigger, policy_trigger): (
+            UnboundedSender<ObjectRef<GuardedWatch>>,
+            UnboundedSender<ObjectRef<GuardedPolicy>>,
+        ),
         stop: CancellationToken,
         metrics: Metrics,
     ) -> std::io::Result<Arc<Self>> {
@@ -140,6 +148,8 @@ impl Context {
             legacy: Legacy::new(config),
             watches,
             policies,
+            shards: Shards::new(&config.shard),
+            watch_trigger,
             policy_trigger,
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),

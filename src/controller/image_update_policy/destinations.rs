@@ -12,8 +12,11 @@ use crate::api::v1alpha1::ManifestImages;
 use crate::api::validate::{
     self, ApplicationRule, GitModel, PolicyModel, TargetFormat, TargetModel, WriteBackModel,
 };
+use crate::controller;
 use crate::controller::applications::Known;
+use crate::controller::context::GuardedPolicy;
 use crate::controller::error::{Error, PlaceProblem};
+use crate::controller::status::names;
 
 /// What is written at once.
 pub(super) enum Destination {
@@ -42,6 +45,19 @@ impl Destination {
         match self {
             Self::Git(git) => &git.targets,
             Self::Application { target, .. } => std::slice::from_ref(target),
+        }
+    }
+
+    /// A text that no other destination has.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Git(git) => {
+                let branch = git.branch.as_ref().map(ToString::to_string);
+                format!("{} {}", git.url, branch.unwrap_or_default())
+            }
+            Self::Application { known, .. } => {
+                format!("{}/{}", known.facts.namespace, known.facts.name)
+            }
         }
     }
 
@@ -126,6 +142,28 @@ pub(super) fn select(
     }
     selection.matched = Some(matched);
     Ok(selection)
+}
+
+/// Everything that a policy writes to, each by a text of its own: a branch of a remote, or an
+/// Application. Nothing for a policy that can't be read, or writes nowhere.
+pub(in crate::controller) fn targets(
+    policy: &GuardedPolicy,
+    context: &controller::context::Context,
+) -> Vec<String> {
+    let Ok(policy) = &policy.0 else {
+        return Vec::new();
+    };
+    let Ok(model) = validate::image_update_policy(&policy.spec) else {
+        return Vec::new();
+    };
+    let applications = if model.applications.is_empty() {
+        Vec::new()
+    } else {
+        context.applications.of_namespace(names(&policy.metadata).0)
+    };
+    let selection = select(&model, &applications, &context.argocd_namespace);
+    let destinations = selection.unwrap_or_default().destinations;
+    destinations.iter().map(Destination::name).collect()
 }
 
 /// A policy that names repository and paths itself.

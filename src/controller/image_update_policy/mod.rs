@@ -35,6 +35,7 @@ use crate::api::v1alpha1::{Granularity, ImageUpdatePolicy, annotations};
 use crate::api::validate::{self, GitModel, PolicyModel};
 use crate::git::update::Signature;
 use crate::write_back::job::CommitStyle;
+pub(super) use destinations::targets;
 use gather::Gathered;
 use lookups::Lookups;
 use report::Report;
@@ -123,6 +124,9 @@ pub(super) async fn reconcile(
 
 async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Action, ReportError> {
     context.stores_are_filled().await;
+    if !context.shards.has_policy(kube::Resource::meta(&*object)) {
+        return Ok(Action::await_change());
+    }
     let started = Instant::now();
     let now = context.clock.now();
     let policy = match &object.0 {

@@ -14,6 +14,7 @@ mod main_job;
 mod metrics;
 mod registries;
 mod revert;
+mod shards;
 mod sharing;
 mod strategies;
 mod targets;
