@@ -7,6 +7,7 @@ mod batching;
 mod branches;
 mod builds;
 mod crash;
+mod faults;
 mod git_access;
 mod leader;
 mod legacy;
