@@ -1,6 +1,8 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
 mod leader;
+mod selector;
+mod shards;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
 
 pub use leader::{LeaderConfig, pod_name};
+pub use shards::{ShardConfig, ShardIndex};
 
 /// 32 MiB.
 pub const DEFAULT_GIT_CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -165,6 +168,10 @@ pub struct RunConfig {
     /// Webhooks of registries.
     #[command(flatten)]
     pub webhook: WebhookConfig,
+
+    /// What part of the work this operator does.
+    #[command(flatten)]
+    pub shard: ShardConfig,
 
     /// Where traces go, and how many of them.
     #[command(flatten)]

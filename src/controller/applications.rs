@@ -212,26 +212,24 @@ async fn follow_one(
             Ok(Event::Init) => fresh.clear(),
             Ok(Event::InitApply(application) | Event::Apply(application)) => {
                 let key = key(application.meta());
-                match &application.0 {
-                    Ok(application) => {
-                        fresh.insert(key.clone());
-                        mine.insert(key);
-                        if let Some(news) = context.applications.put(application) {
-                            context.trigger_policies_that_select(&news);
-                            context.legacy.application_changed(&news);
-                        }
+                if let Ok(application) = &application.0 {
+                    fresh.insert(key.clone());
+                    mine.insert(key);
+                    if let Some(news) = context.applications.put(application) {
+                        context.shards.objects_changed();
+                        context.trigger_policies_that_select(&news);
+                        context.legacy.application_changed(&news);
                     }
+                } else {
                     // It counts as none, and keeps nobody from the others. What the error quotes may
                     // be a secret value of a parameter.
-                    Err(_) => {
-                        warn!(
-                            argocd.application = format!("{}/{}", key.0, key.1),
-                            "An Application can't be read: a field is of another type than in Argo CD"
-                        );
-                        fresh.remove(&key);
-                        mine.remove(&key);
-                        forget(&key, context);
-                    }
+                    warn!(
+                        argocd.application = format!("{}/{}", key.0, key.1),
+                        "An Application can't be read: a field is of another type than in Argo CD"
+                    );
+                    fresh.remove(&key);
+                    mine.remove(&key);
+                    forget(&key, context);
                 }
             }
             Ok(Event::Delete(application)) => {
@@ -261,6 +259,7 @@ async fn follow_one(
 
 fn forget(key: &Key, context: &Context) {
     if let Some(old) = context.applications.remove(key) {
+        context.shards.objects_changed();
         context.put_backs.forget(&format!("{}/{}", key.0, key.1));
         let states = [old];
         context.trigger_policies_that_select(&states);

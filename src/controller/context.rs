@@ -19,6 +19,7 @@ use super::legacy::Legacy;
 use super::once::Caller;
 use super::put_backs::PutBacks;
 use super::scope::ApplicationScope;
+use super::shards::Shards;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
 use crate::api::v1alpha1::{
@@ -87,6 +88,10 @@ pub(super) struct Context {
     pub(super) watches: Store<GuardedWatch>,
     /// All policies.
     pub(super) policies: Store<GuardedPolicy>,
+    /// What this replica works for.
+    pub(super) shards: Shards,
+    /// Asks for a watch to be reconciled now.
+    pub(super) watch_trigger: UnboundedSender<ObjectRef<GuardedWatch>>,
     /// Asks for a policy to be reconciled now.
     pub(super) policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
     /// Cancelled once all watches are in their store.
@@ -122,6 +127,8 @@ pub(super) struct Settings {
     pub(super) refreshes: bool,
     /// See [`RunConfig::git_cache_bytes`].
     pub(super) git_cache_bytes: usize,
+    /// What part of the work is done.
+    pub(super) shards: Shards,
     /// For whom objects are looked at once.
     pub(super) caller: Option<Caller>,
 }
@@ -135,6 +142,7 @@ impl From<&RunConfig> for Settings {
             argocd_credentials: config.argocd_credentials,
             refreshes: config.refresh_applications,
             git_cache_bytes: config.git_cache_bytes,
+            shards: Shards::new(&config.shard),
             caller: None,
         }
     }
@@ -148,7 +156,10 @@ impl Context {
         (settings, legacy): (Settings, Legacy),
         (allowed_hosts, registries): (AllowedHosts, Registries),
         (watches, policies): (Store<GuardedWatch>, Store<GuardedPolicy>),
-        policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
+        (watch_trigger, policy_trigger): (
+            UnboundedSender<ObjectRef<GuardedWatch>>,
+            UnboundedSender<ObjectRef<GuardedPolicy>>,
+        ),
         stop: CancellationToken,
         metrics: Metrics,
     ) -> std::io::Result<Arc<Self>> {
@@ -178,6 +189,8 @@ impl Context {
             legacy,
             watches,
             policies,
+            shards: settings.shards,
+            watch_trigger,
             policy_trigger,
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),

@@ -21,6 +21,7 @@ mod remote_errors;
 mod run;
 mod scope;
 mod secrets;
+mod shards;
 mod status;
 mod tags;
 mod undecodable;

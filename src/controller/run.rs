@@ -29,6 +29,7 @@ use super::gate::gate;
 use super::legacy::Legacy;
 use super::observed::Observed;
 use super::scope;
+use super::shards;
 use super::status::ReportError;
 use super::union::union;
 use super::{applications, image_update_policy, image_watch, legacy, webhooks};
@@ -60,13 +61,14 @@ pub async fn run(
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
-    let (trigger, triggered) = mpsc::unbounded();
+    let (watch_trigger, triggered_watches) = mpsc::unbounded();
+    let (policy_trigger, triggered) = mpsc::unbounded();
     let context = Context::new(
         kube.clone(),
         (Settings::from(config), Legacy::new(config)),
         (allowed_hosts, registries(config)?),
         (watches.clone(), policies.clone()),
-        trigger,
+        (watch_trigger, policy_trigger),
         stop.clone(),
         metrics,
     )
@@ -91,7 +93,7 @@ pub async fn run(
         note_policy(&noting, event);
     });
     let settings = kube::runtime::controller::Config::default();
-    let term = Term::of(&kube, config);
+    let term = Term::of(&kube, config)?;
     let leads = context.leads.clone();
     let watch_stream = gate(watch_stream, watches.clone(), leads.clone());
     let policy_stream = gate(policy_stream, policies.clone(), leads.clone());
@@ -102,6 +104,7 @@ pub async fn run(
     tasks.spawn(
         Controller::for_stream(watch_stream, watches)
             .with_config(settings.clone().concurrency(config.concurrency))
+            .reconcile_on(triggered_watches)
             .graceful_shutdown_on(stop.clone().cancelled_owned())
             .run(image_watch::reconcile, error_policy, Arc::clone(&context))
             .for_each(async |result| log_failure(result)),
@@ -125,17 +128,7 @@ pub async fn run(
         pages.spawn(receive(listener, config, sender, context.metrics.clone()));
         tasks.spawn(webhooks::follow(Arc::clone(&context), pushed, stop.clone()));
     }
-    let (follower, end) = (Arc::clone(&context), stop.clone());
-    tasks.spawn(async move { follower.registries.follow(end).await });
-    if context.legacy.is_on() {
-        tasks.spawn(legacy::follow(Arc::clone(&context), stop.clone()));
-    }
-    tasks.spawn(applications::follow(
-        kube,
-        config.watch_namespaces.clone(),
-        Arc::clone(&context),
-        stop.clone(),
-    ));
+    follow(kube, config, &context, &mut tasks);
     info!(
         version = env!("CARGO_PKG_VERSION"),
         "The operator is running"
@@ -159,8 +152,28 @@ fn receive(
     }
 }
 
+/// Follows what is neither a watch nor a policy.
+fn follow(kube: Client, config: &RunConfig, context: &Arc<Context>, tasks: &mut JoinSet<()>) {
+    let stop = &context.stop;
+    let (follower, end) = (Arc::clone(context), stop.clone());
+    tasks.spawn(async move { follower.registries.follow(end).await });
+    if context.shards.are_on() {
+        tasks.spawn(shards::follow(Arc::clone(context)));
+    }
+    if context.legacy.is_on() {
+        tasks.spawn(legacy::follow(Arc::clone(context), stop.clone()));
+    }
+    tasks.spawn(applications::follow(
+        kube,
+        config.watch_namespaces.clone(),
+        Arc::clone(context),
+        stop.clone(),
+    ));
+}
+
 /// What else follows from a change of a watch.
 fn note_watch(context: &Context, event: &Event<GuardedWatch>) {
+    context.shards.objects_changed();
     if let Event::Delete(watch) = event {
         context.forget_watch(watch.meta());
     }
@@ -168,6 +181,7 @@ fn note_watch(context: &Context, event: &Event<GuardedWatch>) {
 
 /// What else follows from a change of a policy.
 fn note_policy(context: &Context, event: &Event<GuardedPolicy>) {
+    context.shards.objects_changed();
     match event {
         Event::Delete(policy) => context.forget_policy(policy.meta()),
         Event::Apply(policy) | Event::InitApply(policy) => {
@@ -253,7 +267,10 @@ where
         })
         .applied_objects()
         .predicate_filter(
-            predicates::generation.combine(predicates::annotations),
+            predicates::generation
+                .combine(predicates::annotations)
+                // Of which a shard may be made.
+                .combine(predicates::labels),
             PredicateConfig::default(),
         )
 }

@@ -173,7 +173,7 @@ async fn a_folder_with_something_else_is_refused_by_name() -> Outcome {
 
 #[tokio::test]
 async fn a_restarted_api_server_is_where_it_was_with_what_it_had() -> Outcome {
-    let mut server = ApiServer::start().await?;
+    let server = ApiServer::start().await?;
     let namespace = server.namespace("before").await?;
     let client = server.client().await?;
     let [before, _] = server.pids();

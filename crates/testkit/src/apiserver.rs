@@ -6,6 +6,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::Request;
@@ -28,6 +29,7 @@ use self::keys::Keys;
 pub mod audit;
 mod crds;
 mod keys;
+pub mod proxy;
 
 /// How long etcd and the API server may each take to start. Two to three seconds are usual.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -77,6 +79,9 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
+    /// etcd refused a request.
+    #[error("etcd could not be compacted")]
+    Etcd(#[source] reqwest::Error),
     /// A file with CRDs is no YAML.
     #[error("{} is not a file of CRDs", path.display())]
     CrdSyntax {
@@ -104,8 +109,9 @@ pub enum Error {
 #[derive(Debug)]
 pub struct ApiServer {
     // Before etcd, so that it is dropped first.
-    process: Child,
+    process: Mutex<Child>,
     etcd: Child,
+    etcd_url: String,
     launch: ApiServerLaunch,
     kubeconfig: PathBuf,
     audit_log: PathBuf,
@@ -148,8 +154,9 @@ impl ApiServer {
         let (process, launch) = process::with_fresh_ports(start, port_taken).await?;
 
         Ok(Self {
-            process,
+            process: Mutex::new(process),
             etcd,
+            etcd_url,
             launch,
             kubeconfig: keys.kubeconfig(),
             audit_log: keys.audit_log(),
@@ -200,14 +207,36 @@ impl ApiServer {
 
     /// The process ids of the API server and of etcd.
     pub fn pids(&self) -> [u32; 2] {
-        [self.process.pid(), self.etcd.pid()]
+        [self.process().pid(), self.etcd.pid()]
     }
 
     /// Kills the API server and starts it again, at the same address with the same data.
-    pub async fn restart(&mut self) -> Result<(), Error> {
-        self.process.kill();
-        self.process = self.launch.start().await?;
+    pub async fn restart(&self) -> Result<(), Error> {
+        self.process().kill();
+        let started = self.launch.start().await?;
+        *self.process() = started;
         Ok(())
+    }
+
+    /// Has etcd forget every version of an object but the last, so that no watch can be gone on
+    /// with from before.
+    pub async fn compact(&self) -> Result<(), Error> {
+        let ask = async |path: &str, body: Value| {
+            let http = reqwest::Client::builder().no_proxy().build()?;
+            let answer = http.post(format!("{}{path}", self.etcd_url));
+            let answer = answer.body(body.to_string()).send().await?;
+            answer.error_for_status()?.json::<Value>().await
+        };
+        // A key of one zero byte: what counts is the revision that comes with any answer.
+        let found = ask("/v3/kv/range", json!({"key": "AA=="})).await;
+        let revision = found.map_err(Error::Etcd)?["header"]["revision"].clone();
+        let body = json!({"revision": revision, "physical": true});
+        ask("/v3/kv/compaction", body).await.map_err(Error::Etcd)?;
+        Ok(())
+    }
+
+    fn process(&self) -> MutexGuard<'_, Child> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Creates a namespace whose name begins with `prefix` and is used by nobody else.

@@ -132,15 +132,7 @@ fn remotes(selection: &Selection) -> impl Iterator<Item = String> {
 fn fields(images: &[ImageSpec], selection: &Selection) -> BTreeSet<Field> {
     let mut fields = BTreeSet::new();
     for destination in &selection.destinations {
-        let place = match destination {
-            Destination::Git(git) => {
-                let branch = git.branch.as_ref().map(ToString::to_string);
-                format!("{} {}", git.url, branch.unwrap_or_default())
-            }
-            Destination::Application { known, .. } => {
-                format!("{}/{}", known.facts.namespace, known.facts.name)
-            }
-        };
+        let place = destination.name();
         for target in destination.targets() {
             let names = images.iter().flat_map(|image| names_in(image, target));
             fields.extend(names.map(|name| Field {

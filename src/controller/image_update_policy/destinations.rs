@@ -12,7 +12,9 @@ use crate::api::v1alpha1::ManifestImages;
 use crate::api::validate::{
     self, ApplicationRule, GitModel, PolicyModel, Reach, TargetFormat, TargetModel, WriteBackModel,
 };
+use crate::controller;
 use crate::controller::applications::Known;
+use crate::controller::context::GuardedPolicy;
 use crate::controller::error::{Error, PlaceProblem};
 
 /// What is written at once.
@@ -42,6 +44,19 @@ impl Destination {
         match self {
             Self::Git(git) => &git.targets,
             Self::Application { target, .. } => std::slice::from_ref(target),
+        }
+    }
+
+    /// A text that no other destination has.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Git(git) => {
+                let branch = git.branch.as_ref().map(ToString::to_string);
+                format!("{} {}", git.url, branch.unwrap_or_default())
+            }
+            Self::Application { known, .. } => {
+                format!("{}/{}", known.facts.namespace, known.facts.name)
+            }
         }
     }
 
@@ -126,6 +141,51 @@ pub(super) fn select(
     }
     selection.matched = Some(matched);
     Ok(selection)
+}
+
+/// The Applications that a policy may select, of those that are known.
+pub(super) fn reached(
+    model: &PolicyModel,
+    reach: Reach<'_>,
+    context: &controller::context::Context,
+) -> Result<Vec<Arc<Known>>, Error> {
+    if model.applications.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rules = model.applications.iter();
+    if !rules.any(ApplicationRule::names_namespaces) {
+        return Ok(context.applications.of_namespace(reach.namespace));
+    }
+    if !reach.beyond {
+        return Err(Error::ApplicationsOutOfReach {
+            argocd: context.application_scope.argocd.clone(),
+        });
+    }
+    let mut all = context.applications.all();
+    all.retain(|known| context.application_scope.covers(known.key().0));
+    Ok(all)
+}
+
+/// Everything that a policy writes to, each by a text of its own: a branch of a remote, or an
+/// Application. Nothing for a policy that can't be read, or writes nowhere.
+pub(in crate::controller) fn targets(
+    policy: &GuardedPolicy,
+    context: &controller::context::Context,
+) -> Vec<String> {
+    let Ok(policy) = &policy.0 else {
+        return Vec::new();
+    };
+    let Ok(model) = validate::image_update_policy(&policy.spec) else {
+        return Vec::new();
+    };
+    let scope = &context.application_scope;
+    let reach = scope.reach(&policy.metadata);
+    let Ok(applications) = reached(&model, reach, context) else {
+        return Vec::new();
+    };
+    let selection = select(&model, reach, &applications, &scope.argocd);
+    let destinations = selection.unwrap_or_default().destinations;
+    destinations.iter().map(Destination::name).collect()
 }
 
 /// A policy that names repository and paths itself.

@@ -37,9 +37,10 @@ use super::error::Error;
 use super::status::ReportError;
 use super::undecodable;
 use crate::api::v1alpha1::{Granularity, ImageUpdatePolicy, annotations};
-use crate::api::validate::{self, ApplicationRule, GitModel, PolicyModel, Reach};
+use crate::api::validate::{self, GitModel, PolicyModel, Reach};
 use crate::git::update::Signature;
 use crate::write_back::job::CommitStyle;
+pub(super) use destinations::targets;
 use gather::Gathered;
 use lookups::Lookups;
 pub use once::Decided;
@@ -138,6 +139,9 @@ pub(super) async fn reconcile(
 
 async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Action, ReportError> {
     context.stores_are_filled().await;
+    if !context.shards.has_policy(kube::Resource::meta(&*object)) {
+        return Ok(Action::await_change());
+    }
     let started = Instant::now();
     let now = context.clock.now();
     let policy = match &object.0 {
@@ -258,31 +262,16 @@ async fn run(
     })))
 }
 
-/// The Applications that the policy may select.
+/// The Applications that the policy may select, once they are known.
 async fn candidates(
     model: &PolicyModel,
     reach: Reach<'_>,
     context: &Context,
 ) -> Result<Vec<Arc<Known>>, Error> {
-    if model.applications.is_empty() {
-        return Ok(Vec::new());
+    if !model.applications.is_empty() {
+        context.applications.wait().await?;
     }
-    let is_wide = model
-        .applications
-        .iter()
-        .any(ApplicationRule::names_namespaces);
-    if is_wide && !reach.beyond {
-        return Err(Error::ApplicationsOutOfReach {
-            argocd: context.application_scope.argocd.clone(),
-        });
-    }
-    context.applications.wait().await?;
-    if !is_wide {
-        return Ok(context.applications.of_namespace(reach.namespace));
-    }
-    let mut all = context.applications.all();
-    all.retain(|known| context.application_scope.covers(known.key().0));
-    Ok(all)
+    destinations::reached(model, reach, context)
 }
 
 async fn commit_style(

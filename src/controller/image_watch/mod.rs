@@ -15,6 +15,7 @@ use super::conditions::Health;
 use super::context::{Context, GuardedWatch};
 use super::error::Error;
 use super::registries;
+use super::shards::Part;
 use super::status::{ReportError, names};
 use super::tags::{Scan, WatchedTags};
 use super::undecodable;
@@ -40,10 +41,15 @@ pub(super) async fn reconcile(
     object: Arc<GuardedWatch>,
     context: Arc<Context>,
 ) -> Result<Action, ReportError> {
+    let part = context.shards.part_of(kube::Resource::meta(&*object));
+    if part == Part::Nothing {
+        return Ok(Action::await_change());
+    }
     let started = Instant::now();
     let now = context.clock.now();
     let watch = match &object.0 {
         Ok(watch) => watch,
+        Err(_) if part == Part::Scans => return Ok(Action::await_change()),
         Err(invalid) => {
             context
                 .metrics
@@ -69,11 +75,13 @@ pub(super) async fn reconcile(
     let report = Report::new(watch, previous.as_ref(), &outcome, failures, now);
     log(&outcome, &report);
 
-    context
-        .watch_statuses
-        .write(&watch.metadata, previous.as_ref(), &report.status)
-        .await?;
-    super::events::publish(&context.recorder, watch, report.notices).await;
+    if part == Part::Reports {
+        context
+            .watch_statuses
+            .write(&watch.metadata, previous.as_ref(), &report.status)
+            .await?;
+        super::events::publish(&context.recorder, watch, report.notices).await;
+    }
     Span::current().record("outcome", report.health.as_str());
     context
         .metrics

@@ -203,6 +203,10 @@ fn warn_of_unwatched(config: &RunConfig) {
 pub(super) async fn follow(context: Arc<Context>, stop: CancellationToken) {
     let following = async {
         context.leads.cancelled().await;
+        if !context.shards.is_first() {
+            // Another replica does it.
+            return std::future::pending().await;
+        }
         context.applications.are_listed.cancelled().await;
         context.stores_are_filled().await;
         tokio::join!(old_updater::follow(&context), work(&context));

@@ -25,6 +25,7 @@ use super::context::{Context, Settings};
 use super::error::Error;
 use super::legacy::{Legacy, is_made_from_annotations};
 use super::scope::{ALL, ApplicationScope};
+use super::shards::Shards;
 use super::{image_update_policy, image_watch};
 use crate::api::legacy::convert;
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch};
@@ -157,6 +158,7 @@ pub async fn look(
         argocd_credentials: options.argocd_credentials,
         refreshes: false,
         git_cache_bytes: DEFAULT_GIT_CACHE_BYTES,
+        shards: Shards::none(),
         caller: Some(Caller {
             journal: Arc::clone(&journal),
             logins: options.logins,
@@ -164,13 +166,13 @@ pub async fn look(
     };
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
-    let (trigger, _) = mpsc::unbounded();
+    let ((watch_trigger, _), (policy_trigger, _)) = (mpsc::unbounded(), mpsc::unbounded());
     let context = Context::new(
         kube,
         (settings, Legacy::off()),
         (AllowedHosts::default(), options.registries),
         (watches, policies),
-        trigger,
+        (watch_trigger, policy_trigger),
         CancellationToken::new(),
         Metrics::new(),
     )?;

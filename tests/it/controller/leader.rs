@@ -91,7 +91,7 @@ async fn edit(leases: &Api<Lease>, patch: &Value) {
     clippy::disallowed_methods,
     reason = "a user stops the operator with a signal"
 )]
-fn terminate(process: &Child) {
+pub(super) fn terminate(process: &Child) {
     let pid = process.pid().to_string();
     let sent = std::process::Command::new("kill")
         .args(["-TERM", &pid])
@@ -100,7 +100,7 @@ fn terminate(process: &Child) {
 }
 
 /// How the process ended.
-async fn ended(mut process: Child) -> std::process::ExitStatus {
+pub(super) async fn ended(mut process: Child) -> std::process::ExitStatus {
     let ended = process.ready(Duration::from_secs(30), async || false).await;
     let Err(Error::Exited { status, .. }) = ended else {
         unreachable!("the operator goes on: {}", process.log_tail());
