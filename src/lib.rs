@@ -19,6 +19,7 @@ pub mod generate;
 pub mod git;
 pub mod hosts;
 pub mod metrics;
+mod notify;
 pub mod registry;
 mod server;
 mod telemetry;

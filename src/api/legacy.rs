@@ -63,6 +63,7 @@ pub fn convert(namespace: &str, name: &str, settings: &Settings) -> Option<Conve
             ..ApplicationSelector::default()
         }],
         write_back,
+        notify: Vec::new(),
     };
     let policy = ImageUpdatePolicy {
         metadata: metadata(namespace, name),

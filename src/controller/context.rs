@@ -15,6 +15,7 @@ use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::legacy::Legacy;
+use super::notifications::Notifications;
 use super::put_backs::PutBacks;
 use super::scope::ApplicationScope;
 use super::status::{FIELD_MANAGER, StatusWriter};
@@ -98,6 +99,8 @@ pub(super) struct Context {
     pub(super) stop: CancellationToken,
     /// The traces of watches whose policies are to be reconciled, by namespace and name.
     pub(super) traces: Handover<(String, String)>,
+    /// Those who are told.
+    pub(super) notifications: Notifications,
     /// What is counted.
     pub(super) metrics: Metrics,
 }
@@ -144,6 +147,7 @@ impl Context {
             policies_are_known: CancellationToken::new(),
             stop,
             traces: Handover::default(),
+            notifications: Notifications::new(&config.notify),
             metrics,
             kube,
         }))

@@ -11,6 +11,7 @@ mod events;
 mod image_update_policy;
 mod image_watch;
 mod legacy;
+mod notifications;
 mod observed;
 mod put_backs;
 mod registries;

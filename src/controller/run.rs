@@ -49,10 +49,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
-    let listener = server::listen(&config.metrics_address).await;
-    let listener = listener.context("--metrics-address can't be used")?;
-    let hooks = server::listen(&config.webhook.webhook_address).await;
-    let hooks = hooks.context("--webhook-address can't be used")?;
+    let (listener, hooks) = listen(config).await?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
@@ -123,14 +120,26 @@ pub async fn run(
     tasks.spawn(applications::follow(
         kube,
         config.watch_namespaces.clone(),
-        context,
+        Arc::clone(&context),
         stop.clone(),
     ));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         "The operator is running"
     );
-    supervise(tasks, stop, Duration::from_secs(config.shutdown_timeout)).await
+    let ended = supervise(tasks, stop, Duration::from_secs(config.shutdown_timeout)).await;
+    context.notifications.finish().await;
+    ended
+}
+
+/// Takes the addresses of the pages and of the receiver of webhooks.
+async fn listen(config: &RunConfig) -> anyhow::Result<(Option<TcpListener>, Option<TcpListener>)> {
+    let pages = server::listen(&config.metrics_address).await;
+    let hooks = server::listen(&config.webhook.webhook_address).await;
+    Ok((
+        pages.context("--metrics-address can't be used")?,
+        hooks.context("--webhook-address can't be used")?,
+    ))
 }
 
 /// Receives webhooks of registries until it is dropped.

@@ -10,7 +10,7 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("metrics", &[]),
     ("server", &["metrics"]),
     ("telemetry", &["config"]),
+    ("notify", &["hosts", "tls"]),
     ("webhook", &["metrics", "server"]),
     ("registry", &["hosts", "metrics", "tls"]),
     ("git", &["hosts", "metrics", "tls"]),
@@ -33,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "git",
             "hosts",
             "metrics",
+            "notify",
             "registry",
             "server",
             "telemetry",

@@ -12,6 +12,7 @@ mod git_access;
 mod legacy;
 mod main_job;
 mod metrics;
+mod notifications;
 mod patch_races;
 mod registries;
 mod revert;
