@@ -173,6 +173,10 @@ pub struct RunConfig {
     #[command(flatten)]
     pub shard: ShardConfig,
 
+    /// Who is told of all policies.
+    #[command(flatten)]
+    pub notify: NotifyConfig,
+
     /// Where traces go, and how many of them.
     #[command(flatten)]
     pub trace: TraceConfig,
@@ -208,6 +212,58 @@ pub struct WebhookConfig {
     /// (`GHCR_WEBHOOK_SECRET`). A type without a secret is not served.
     #[arg(long, env = "IMAGE_UPDATE_WEBHOOK_SECRET_DIR", value_name = "FOLDER")]
     pub webhook_secret_dir: Option<PathBuf>,
+}
+
+/// Settings of notifications about all policies; a policy's own are in its spec.
+#[derive(Args, Clone, Debug)]
+pub struct NotifyConfig {
+    /// A folder with a file `address`, the URL that is told of what happens to any policy, and perhaps
+    /// `token`, `headers` and `ca.crt`, as the Secret of `spec.notify` has them. They are read each
+    /// time. Unset: nobody is told but whom policies name.
+    #[arg(long, env = "IMAGE_UPDATE_NOTIFY_SECRET_DIR", value_name = "FOLDER")]
+    pub notify_secret_dir: Option<PathBuf>,
+
+    /// What is sent there.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_NOTIFY_FORMAT",
+        value_enum,
+        default_value_t = NotifyFormat::Generic
+    )]
+    pub notify_format: NotifyFormat,
+
+    /// What is told there, separated by commas.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_NOTIFY_ON",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "updated,held,failed"
+    )]
+    pub notify_on: Vec<NotifyOn>,
+}
+
+/// How a notification is written.
+#[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
+pub enum NotifyFormat {
+    /// JSON with everything there is.
+    Generic,
+    /// What Slack and Mattermost take at an incoming webhook.
+    Slack,
+    /// A CloudEvent 1.0 in structured mode.
+    #[value(name = "cloudevents")]
+    CloudEvents,
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
+pub enum NotifyOn {
+    /// Something was written.
+    Updated,
+    /// Something would be written, but something says no.
+    Held,
+    /// Something could not be decided or written.
+    Failed,
 }
 
 /// Settings of traces.

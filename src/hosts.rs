@@ -1,4 +1,6 @@
-//! Where registries and git remotes may be: `--allowed-hosts`.
+//! Where registries, git remotes and receivers of notifications may be: `--allowed-hosts`.
+
+pub(crate) mod resolver;
 
 /// The hosts that may be asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -99,6 +99,7 @@ fn converted(
         images,
         applications: vec![applications],
         write_back,
+        notify: Vec::new(),
     };
     let policy = ImageUpdatePolicy {
         metadata: metadata(namespace, name),

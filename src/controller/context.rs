@@ -16,6 +16,7 @@ use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::legacy::Legacy;
+use super::notifications::Notifications;
 use super::once::Caller;
 use super::put_backs::PutBacks;
 use super::scope::ApplicationScope;
@@ -107,6 +108,8 @@ pub(super) struct Context {
     pub(super) stop: CancellationToken,
     /// The traces of watches whose policies are to be reconciled, by namespace and name.
     pub(super) traces: Handover<(String, String)>,
+    /// Those who are told.
+    pub(super) notifications: Notifications,
     /// What is counted.
     pub(super) metrics: Metrics,
     /// The person for whom objects are looked at once; `None` in the operator.
@@ -129,6 +132,8 @@ pub(super) struct Settings {
     pub(super) git_cache_bytes: usize,
     /// What part of the work is done.
     pub(super) shards: Shards,
+    /// Who is told.
+    pub(super) notifications: Notifications,
     /// For whom objects are looked at once.
     pub(super) caller: Option<Caller>,
 }
@@ -143,6 +148,7 @@ impl From<&RunConfig> for Settings {
             refreshes: config.refresh_applications,
             git_cache_bytes: config.git_cache_bytes,
             shards: Shards::new(&config.shard),
+            notifications: Notifications::new(&config.notify),
             caller: None,
         }
     }
@@ -197,6 +203,7 @@ impl Context {
             leads: CancellationToken::new(),
             stop,
             traces: Handover::default(),
+            notifications: settings.notifications,
             metrics,
             caller: settings.caller,
             kube,

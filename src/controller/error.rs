@@ -19,6 +19,9 @@ use crate::registry::{self, MAX_QUESTION};
 use crate::write_back::git_credentials::CredentialsError;
 use crate::write_back::job;
 
+/// What is said of an ImageWatch whose first scan has not ended.
+pub(super) const NO_TAGS: &str = "has no tags yet";
+
 /// Why a reconciliation stopped. One variant per thing a user would do differently.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -128,7 +131,7 @@ pub(super) enum Error {
     },
 
     /// An ImageWatch was not scanned since the operator started.
-    #[error("ImageWatch {name} has no tags yet{}", .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
+    #[error("ImageWatch {name} {NO_TAGS}{}", .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
     WatchNotReady {
         /// Name of the watch.
         name: String,

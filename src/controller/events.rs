@@ -58,19 +58,30 @@ pub(super) async fn publish_on(
     notices: Vec<Notice>,
 ) {
     for notice in notices {
-        let event = Event {
-            type_: notice.type_,
-            reason: notice.reason.as_str().to_owned(),
-            note: Some(cut(notice.note)),
-            action: notice.action.to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = recorder.publish(&event, object).await {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "Could not publish an event"
-            );
-        }
+        publish_one(recorder, object, notice, None).await;
+    }
+}
+
+/// As [`publish_on`], with another object that it is about: an event about one is not counted as a
+/// repetition of one about another.
+pub(super) async fn publish_one(
+    recorder: &Recorder,
+    object: &ObjectReference,
+    notice: Notice,
+    secondary: Option<ObjectReference>,
+) {
+    let event = Event {
+        type_: notice.type_,
+        reason: notice.reason.as_str().to_owned(),
+        note: Some(cut(notice.note)),
+        action: notice.action.to_owned(),
+        secondary,
+    };
+    if let Err(error) = recorder.publish(&event, object).await {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "Could not publish an event"
+        );
     }
 }
 

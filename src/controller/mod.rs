@@ -13,6 +13,7 @@ mod gate;
 mod image_update_policy;
 mod image_watch;
 mod legacy;
+mod notifications;
 mod observed;
 pub mod once;
 mod put_backs;

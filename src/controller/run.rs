@@ -18,7 +18,7 @@ use kube::runtime::{
 };
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -54,10 +54,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
-    let listener = server::listen(&config.metrics_address).await;
-    let listener = listener.context("--metrics-address can't be used")?;
-    let hooks = server::listen(&config.webhook.webhook_address).await;
-    let hooks = hooks.context("--webhook-address can't be used")?;
+    let (listener, hooks) = listen(config).await?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
@@ -124,8 +121,7 @@ pub async fn run(
             .for_each(async |result| log_failure(result)),
     );
     if let Some(listener) = hooks {
-        let (sender, pushed) = tokio::sync::mpsc::channel(webhooks::QUEUE);
-        pages.spawn(receive(listener, config, sender, context.metrics.clone()));
+        let pushed = receive(listener, config, context.metrics.clone(), &mut pages);
         tasks.spawn(webhooks::follow(Arc::clone(&context), pushed, stop.clone()));
     }
     follow(kube, config, &context, &mut tasks);
@@ -134,22 +130,36 @@ pub async fn run(
         "The operator is running"
     );
     let timeout = Duration::from_secs(config.shutdown_timeout);
-    term.during(supervise(tasks, stop, timeout), &context).await
+    let ended = term.during(supervise(tasks, stop, timeout), &context).await;
+    context.notifications.finish().await;
+    ended
 }
 
-/// Receives webhooks of registries until it is dropped.
+/// Takes the addresses of the pages and of the receiver of webhooks.
+async fn listen(config: &RunConfig) -> anyhow::Result<(Option<TcpListener>, Option<TcpListener>)> {
+    let pages = server::listen(&config.metrics_address).await;
+    let hooks = server::listen(&config.webhook.webhook_address).await;
+    Ok((
+        pages.context("--metrics-address can't be used")?,
+        hooks.context("--webhook-address can't be used")?,
+    ))
+}
+
+/// Receives webhooks of registries, by a task among `tasks`; returns what was pushed.
 fn receive(
     listener: TcpListener,
     config: &RunConfig,
-    pushed: Sender<Vec<Push>>,
     metrics: Metrics,
-) -> impl Future<Output = ()> + Send + 'static {
+    tasks: &mut JoinSet<()>,
+) -> Receiver<Vec<Push>> {
+    let (sender, pushed) = tokio::sync::mpsc::channel(webhooks::QUEUE);
     let secrets = webhook::Secrets::new(config.webhook.webhook_secret_dir.clone(), variable);
-    async move {
+    tasks.spawn(async move {
         let types = secrets.served().await.join(" ");
         info!(address = ?listener.local_addr().ok(), types, "Receiving webhooks");
-        webhook::serve(listener, webhook::Receiver::new(secrets, pushed, metrics)).await;
-    }
+        webhook::serve(listener, webhook::Receiver::new(secrets, sender, metrics)).await;
+    });
+    pushed
 }
 
 /// Follows what is neither a watch nor a policy.

@@ -316,6 +316,12 @@ fn guide(reason: Reason) -> Guide {
              Application. A new tag, a changed spec or a new value of the annotation \
              `image-update.dev/release` tries again.",
         ),
+        Reason::NotificationFailed => (
+            Policy,
+            "gives that notification up, after five attempts where they may help",
+            "The event names the Secret and says why; mend it, or the receiver. The next \
+             notification is sent again.",
+        ),
         Reason::Conflict => (
             Policy,
             STALLS,

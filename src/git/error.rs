@@ -16,13 +16,13 @@ pub use super::{
     options::CredentialError,
     pack::PackError,
     protocol::ProtocolError,
-    resolver::ResolveError,
     signing::SigningKeyError,
     ssh::{HostKeyError, IdentityError, SshError},
     transport::TransportError,
     tree::MalformedTree,
     update::DraftError,
 };
+pub use crate::hosts::resolver::ResolveError;
 
 use super::locate::MAX_FOUND;
 

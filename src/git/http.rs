@@ -19,9 +19,9 @@ use reqwest::{
 use super::{
     authorization::Authorization,
     options::RemoteOptions,
-    resolver::{ResolveError, Resolver},
     transport::{Service, TransportError},
 };
+use crate::hosts::resolver::{ResolveError, Resolver};
 
 /// The most redirects followed within one origin; a renamed repository takes one.
 const MAX_REDIRECTS: usize = 3;

@@ -33,7 +33,6 @@ pub mod options;
 mod pack;
 mod protocol;
 pub mod remote;
-mod resolver;
 mod session;
 pub mod signing;
 mod ssh;

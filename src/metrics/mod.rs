@@ -53,6 +53,7 @@ struct Shared {
     tag_to_commit: HistogramVec,
     webhook_requests: IntCounterVec,
     webhook_scans: IntCounterVec,
+    notifications: IntCounterVec,
     legacy_applications: IntGaugeVec,
     legacy_images: IntGaugeVec,
     legacy_checked: IntCounterVec,
@@ -166,6 +167,7 @@ impl Metrics {
             tag_to_commit: histogram(&registry, &table::TAG_TO_COMMIT),
             webhook_requests: counter(&registry, &table::WEBHOOK_REQUESTS),
             webhook_scans: counter(&registry, &table::WEBHOOK_SCANS),
+            notifications: counter(&registry, &table::NOTIFICATIONS),
             legacy_applications: gauge(&registry, &table::LEGACY_APPLICATIONS),
             legacy_images: gauge(&registry, &table::LEGACY_IMAGES),
             legacy_checked: counter(&registry, &table::LEGACY_CHECKED),
@@ -305,6 +307,12 @@ impl Metrics {
     pub fn webhook_scan(&self, kind: &'static str) {
         let scans = &self.shared.webhook_scans;
         scans.with_label_values(&[kind]).inc();
+    }
+
+    /// What became of a notification, in a word of ours.
+    pub fn notification(&self, outcome: &'static str) {
+        let notifications = &self.shared.notifications;
+        notifications.with_label_values(&[outcome]).inc();
     }
 
     /// What became of the images of a policy.

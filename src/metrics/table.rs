@@ -213,6 +213,12 @@ pub(super) const WEBHOOK_SCANS: Definition = counter(
     "Objects that webhooks asked to be looked at, each once for all pushes of a moment",
 );
 
+pub(super) const NOTIFICATIONS: Definition = counter(
+    "image_update_notifications_total",
+    &["outcome"],
+    "Notifications by outcome: sent, failed (after all attempts) or dropped (too many waited)",
+);
+
 pub(super) const LEGACY_APPLICATIONS: Definition = gauge(
     "argocd_image_updater_applications_watched_total",
     &[],
@@ -287,6 +293,7 @@ pub const TABLE: &[Definition] = &[
     BATCH,
     WEBHOOK_REQUESTS,
     WEBHOOK_SCANS,
+    NOTIFICATIONS,
     LEGACY_APPLICATIONS,
     LEGACY_IMAGES,
     LEGACY_CHECKED,

@@ -110,7 +110,7 @@ impl Reader {
                         let found = status.images.first().and_then(|it| it.current.clone());
                         (found.as_deref() == Some(tag))
                             .then_some(())
-                            .ok_or(format!("{found:?}"))
+                            .ok_or_else(|| format!("{found:?}"))
                     })
                     .await;
             }

@@ -10,7 +10,7 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
@@ -20,6 +20,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("program", &[]),
     ("server", &["metrics"]),
     ("telemetry", &["config"]),
+    ("notify", &["hosts", "tls"]),
     ("webhook", &["metrics", "server"]),
     ("registry", &["hosts", "metrics", "program", "tls"]),
     ("git", &["hosts", "metrics", "program", "tls"]),
@@ -36,6 +37,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "hosts",
             "leader",
             "metrics",
+            "notify",
             "program",
             "registry",
             "server",

@@ -11,6 +11,7 @@ pub mod image;
 pub mod latest;
 pub mod legacy;
 pub mod message;
+pub mod notification;
 pub mod plan;
 pub mod policy;
 pub mod registries_conf;

@@ -4,6 +4,7 @@ pub mod apiserver;
 pub mod faulty_registry;
 pub mod git_server;
 pub mod github_app;
+pub mod inbox;
 pub mod otlp;
 pub mod process;
 pub mod recorder;

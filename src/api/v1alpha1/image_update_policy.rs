@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::applications::ApplicationSelector;
+use super::notify::NotificationSpec;
 use super::status::ImageUpdatePolicyStatus;
 use super::write_back::WriteBackSpec;
 
@@ -96,6 +97,12 @@ pub struct ImageUpdatePolicySpec {
 
     /// Where the chosen tags are written.
     pub write_back: WriteBackSpec,
+
+    /// Who is told of updates, of images that are held, and of failures. Each is told once, and
+    /// again only when something else happened meanwhile. Default: nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub notify: Vec<NotificationSpec>,
 }
 
 /// One image and how its tag is chosen.

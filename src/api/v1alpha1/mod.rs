@@ -11,6 +11,7 @@ mod applications;
 mod common;
 mod image_update_policy;
 mod image_watch;
+mod notify;
 mod reason;
 mod status;
 mod write_back;
@@ -25,6 +26,7 @@ pub use image_update_policy::{
 };
 pub(super) use image_watch::default_exclude_tags;
 pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
+pub use notify::{NotificationEvent, NotificationFormat, NotificationSpec};
 pub use reason::Reason;
 pub use status::{
     ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicyStatus,

@@ -121,6 +121,8 @@ pub enum Reason {
     OldUpdaterRunning,
     /// What was written to the Application was put back three times: something owns its parameters.
     PutBack,
+    /// A notification could not be sent. An event, never the reason of a condition.
+    NotificationFailed,
 }
 
 impl Reason {
@@ -180,6 +182,7 @@ impl Reason {
             Self::InvalidAnnotations => "InvalidAnnotations",
             Self::OldUpdaterRunning => "OldUpdaterRunning",
             Self::PutBack => "PutBack",
+            Self::NotificationFailed => "NotificationFailed",
         }
     }
 }

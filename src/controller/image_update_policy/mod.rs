@@ -13,6 +13,7 @@ mod images;
 mod inputs;
 mod lookups;
 mod measure;
+mod news;
 mod once;
 mod past;
 mod report;
@@ -185,6 +186,14 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
         .policy_statuses
         .write(&policy.metadata, previous.as_ref(), &report.status)
         .await?;
+    let news = news::of(
+        policy,
+        previous.as_ref(),
+        &outcome,
+        &report,
+        context.clock.now(),
+    );
+    context.notifications.tell(&context, policy, news);
     super::events::publish(&context.recorder, policy, report.notices).await;
     measure::outcome(&context.metrics, &outcome, context.clock.now());
     Span::current().record("outcome", report.health.as_str());

@@ -177,10 +177,14 @@ fn is_only_waiting(
     old: &ImageUpdatePolicyStatus,
     outcome: &Result<Outcome, Error>,
 ) -> bool {
+    waits_for_tags(outcome) && old.observed_generation == policy.metadata.generation
+}
+
+/// Whether all that is wrong is that tags are not known yet.
+pub(super) fn waits_for_tags(outcome: &Result<Outcome, Error>) -> bool {
     let mut errors = errors(outcome).peekable();
     errors.peek().is_some()
         && errors.all(|error| matches!(error, Error::WatchNotReady { why: None, .. }))
-        && old.observed_generation == policy.metadata.generation
 }
 
 fn image_statuses(
@@ -404,7 +408,7 @@ fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -
 }
 
 /// `web: 6.7.0 -> 6.7.1, worker: 1 -> 2`.
-fn changes_line(write: &Write) -> String {
+pub(super) fn changes_line(write: &Write) -> String {
     let changes = write.plan.iter().flat_map(Plan::changes);
     let lines: Vec<String> = changes
         .map(|(placement, change)| match &change.old {

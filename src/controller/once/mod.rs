@@ -24,6 +24,7 @@ use super::applications::Known;
 use super::context::{Context, Settings};
 use super::error::Error;
 use super::legacy::{Legacy, is_made_from_annotations};
+use super::notifications::Notifications;
 use super::scope::{ALL, ApplicationScope};
 use super::shards::Shards;
 use super::{image_update_policy, image_watch};
@@ -159,6 +160,7 @@ pub async fn look(
         refreshes: false,
         git_cache_bytes: DEFAULT_GIT_CACHE_BYTES,
         shards: Shards::none(),
+        notifications: Notifications::none(),
         caller: Some(Caller {
             journal: Arc::clone(&journal),
             logins: options.logins,

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::git::{
     protocol::packet::{End, find_end},
-    resolver::{ResolveError, addresses},
     transport::{Ending, Service, TransportError},
 };
+use crate::hosts::resolver::{ResolveError, addresses};
 
 /// The most kept of what a program says on its standard error, in bytes.
 const MAX_DIAGNOSTICS_BYTES: usize = 16 * 1024;

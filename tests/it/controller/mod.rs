@@ -14,6 +14,7 @@ mod leader;
 mod legacy;
 mod main_job;
 mod metrics;
+mod notifications;
 mod patch_races;
 mod registries;
 mod revert;

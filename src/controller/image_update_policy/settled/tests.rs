@@ -150,5 +150,6 @@ fn spec() -> crate::api::v1alpha1::ImageUpdatePolicySpec {
             git: Some(git),
             argocd: None,
         },
+        notify: Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Name resolution for git remotes.
+//! Name resolution for git remotes and receivers of notifications.
 //!
 //! The system's resolver, with one rule on top: a name that leads to a link-local address is
 //! refused, so that a record in somebody's DNS cannot point the operator at a metadata service.
