@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 pub use leader::{LeaderConfig, pod_name};
 
 /// 32 MiB.
-const DEFAULT_GIT_CACHE_BYTES: usize = 32 * 1024 * 1024;
+pub const DEFAULT_GIT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]

@@ -20,6 +20,7 @@ pub mod git;
 pub mod hosts;
 mod leader;
 pub mod metrics;
+pub mod program;
 pub mod registry;
 mod server;
 mod telemetry;

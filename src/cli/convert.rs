@@ -13,12 +13,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::failure::{self, Failure};
-use super::{input, output};
+use super::{input, manifests, output};
 use crate::api::legacy::{Converted, convert, convert_selection};
 use crate::argocd::application::Application;
-
-/// The most that is read of a file.
-const LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The API group of the predecessor's own kind.
 const IMAGE_UPDATER_GROUP: &str = "argocd-image-updater.argoproj.io/";
@@ -50,12 +47,9 @@ struct Conversion {
 pub(super) fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let mut conversion = Conversion::default();
     for name in &args.filename {
-        for file in files(name)? {
-            let text = input::read_text(&file, LIMIT_BYTES)?;
-            let documents: Vec<Value> = serde_yaml::from_multiple(&text).map_err(|error| {
-                Failure::input(error).about(format!("{}: it is not YAML", input::shown(&file)))
-            })?;
-            for document in documents {
+        for file in manifests::files(name)? {
+            let text = input::read_text(&file, manifests::LIMIT_BYTES)?;
+            for document in manifests::documents(&text, &file)? {
                 conversion.add(document, &file, &args.namespace)?;
             }
         }
@@ -76,24 +70,6 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), Failure> {
             "{errors} things were not converted"
         ))),
     }
-}
-
-/// The files that a name stands for: itself, or those of the folder, by name.
-fn files(name: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if input::is_standard_input(name) || !name.is_dir() {
-        return Ok(vec![name.to_owned()]);
-    }
-    let unreadable = || format!("{}: the folder could not be read", name.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(name).with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        let extension = path.extension().and_then(|it| it.to_str());
-        if path.is_file() && matches!(extension, Some("yaml" | "yml" | "json")) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 impl Conversion {

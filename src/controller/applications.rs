@@ -72,7 +72,7 @@ impl Known {
         (&self.facts.namespace, &self.facts.name)
     }
 
-    fn of(application: &Application) -> Self {
+    pub(super) fn of(application: &Application) -> Self {
         let sources = application.sources();
         let annotations = application.annotations().iter();
         Self {
@@ -139,7 +139,7 @@ impl Applications {
     }
 
     /// Puts an Application in; returns what was known before if it is news.
-    fn put(&self, application: &Application) -> Option<Vec<Arc<Known>>> {
+    pub(super) fn put(&self, application: &Application) -> Option<Vec<Arc<Known>>> {
         let new = Arc::new(Known::of(application));
         let key = (new.facts.namespace.clone(), new.facts.name.clone());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
 //! What every reconciliation shares; nothing here is about one object.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
@@ -15,6 +16,7 @@ use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::legacy::Legacy;
+use super::once::Caller;
 use super::put_backs::PutBacks;
 use super::scope::ApplicationScope;
 use super::status::{FIELD_MANAGER, StatusWriter};
@@ -102,6 +104,40 @@ pub(super) struct Context {
     pub(super) traces: Handover<(String, String)>,
     /// What is counted.
     pub(super) metrics: Metrics,
+    /// The person for whom objects are looked at once; `None` in the operator.
+    pub(super) caller: Option<Caller>,
+}
+
+/// What the operator, or a command, is told about its work.
+pub(super) struct Settings {
+    /// See [`RunConfig::cache_dir`].
+    pub(super) cache_dir: Option<PathBuf>,
+    /// See [`RunConfig::concurrency`].
+    pub(super) concurrency: u16,
+    /// The namespaces of Argo CD.
+    pub(super) application_scope: ApplicationScope,
+    /// See [`RunConfig::argocd_credentials`].
+    pub(super) argocd_credentials: ArgocdCredentials,
+    /// See [`RunConfig::refresh_applications`].
+    pub(super) refreshes: bool,
+    /// See [`RunConfig::git_cache_bytes`].
+    pub(super) git_cache_bytes: usize,
+    /// For whom objects are looked at once.
+    pub(super) caller: Option<Caller>,
+}
+
+impl From<&RunConfig> for Settings {
+    fn from(config: &RunConfig) -> Self {
+        Self {
+            cache_dir: config.cache_dir.clone(),
+            concurrency: config.concurrency,
+            application_scope: ApplicationScope::new(config),
+            argocd_credentials: config.argocd_credentials,
+            refreshes: config.refresh_applications,
+            git_cache_bytes: config.git_cache_bytes,
+            caller: None,
+        }
+    }
 }
 
 impl Context {
@@ -109,7 +145,7 @@ impl Context {
     /// [`RunConfig::cache_dir`] can't be used.
     pub(super) fn new(
         kube: Client,
-        config: &RunConfig,
+        (settings, legacy): (Settings, Legacy),
         (allowed_hosts, registries): (AllowedHosts, Registries),
         (watches, policies): (Store<GuardedWatch>, Store<GuardedPolicy>),
         policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
@@ -119,17 +155,18 @@ impl Context {
         let clock = Clock::system();
         let registry = registry::Client::with_metrics(metrics.clone());
         Ok(Arc::new(Self {
-            builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
+            builds: registry::Builds::new(registry.clone(), settings.cache_dir.as_deref())?,
             registry,
             registries,
-            remotes: Remotes::new(stop.clone(), metrics.clone(), config.git_cache_bytes),
-            permits: Semaphore::new(usize::from(config.concurrency)),
+            remotes: Remotes::new(stop.clone(), metrics.clone(), settings.git_cache_bytes)
+                .with_journal(settings.caller.as_ref().map(|it| Arc::clone(&it.journal))),
+            permits: Semaphore::new(usize::from(settings.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
-            application_scope: ApplicationScope::new(config),
-            argocd_credentials: config.argocd_credentials,
-            refreshes: config.refresh_applications,
+            application_scope: settings.application_scope,
+            argocd_credentials: settings.argocd_credentials,
+            refreshes: settings.refreshes,
             put_backs: PutBacks::default(),
             argocd_repositories: ArgocdRepositories::default(),
             clock,
@@ -138,7 +175,7 @@ impl Context {
             watch_statuses: StatusWriter::new::<ImageWatch>(kube.clone()),
             policy_statuses: StatusWriter::new::<ImageUpdatePolicy>(kube.clone()),
             applications: Applications::default(),
-            legacy: Legacy::new(config),
+            legacy,
             watches,
             policies,
             policy_trigger,
@@ -148,6 +185,7 @@ impl Context {
             stop,
             traces: Handover::default(),
             metrics,
+            caller: settings.caller,
             kube,
         }))
     }

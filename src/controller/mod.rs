@@ -14,6 +14,7 @@ mod image_update_policy;
 mod image_watch;
 mod legacy;
 mod observed;
+pub mod once;
 mod put_backs;
 mod registries;
 mod remote_errors;

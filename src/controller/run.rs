@@ -23,9 +23,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::context::{Context, GuardedPolicy, GuardedWatch};
+use super::context::{Context, GuardedPolicy, GuardedWatch, Settings};
 use super::elect::Term;
 use super::gate::gate;
+use super::legacy::Legacy;
 use super::observed::Observed;
 use super::scope;
 use super::status::ReportError;
@@ -62,7 +63,7 @@ pub async fn run(
     let (trigger, triggered) = mpsc::unbounded();
     let context = Context::new(
         kube.clone(),
-        config,
+        (Settings::from(config), Legacy::new(config)),
         (allowed_hosts, registries(config)?),
         (watches.clone(), policies.clone()),
         trigger,

@@ -16,8 +16,10 @@
 //! Refused here: following symbolic links, entering submodules, sending a credential to any host but
 //! the remote's, and force-pushing over a commit that is not ours.
 
+mod attributes;
 mod authorization;
 mod commit;
+pub mod credential_helper;
 mod edit;
 pub mod error;
 mod github_app;

@@ -131,6 +131,23 @@ impl Remote {
         result.map(|(_, snapshot)| snapshot)
     }
 
+    /// Reads the files that an update would start from, and says which branch it would write.
+    #[instrument(name = "git preview", skip_all, fields(git.remote = %self.url))]
+    pub async fn preview(&self, request: &UpdateRequest) -> Result<(Snapshot, BranchName), Error> {
+        let mut session = self.session().await;
+        let started = Instant::now();
+        let result = preview(&mut session, request).await;
+        let outcome = measure::read(&result);
+        session
+            .metrics()
+            .git_operation(GitOperation::Read, outcome, started.elapsed());
+        session.finish().await;
+        if result.is_err() {
+            session.forget_capabilities();
+        }
+        result
+    }
+
     /// Reads files as they were in an earlier commit of a branch; nothing if the remote gives it no
     /// more, as after a branch was moved away from it, or if one of them could not be written then.
     #[instrument(name = "git read commit", skip_all, fields(git.remote = %self.url, commit.id = %commit_id))]
@@ -254,6 +271,15 @@ async fn read(
     let tip = session.tip(branch).await?;
     let snapshot = session.snapshot(&tip, paths).await?;
     Ok((tip, snapshot))
+}
+
+async fn preview(
+    session: &mut Session,
+    request: &UpdateRequest,
+) -> Result<(Snapshot, BranchName), Error> {
+    let route = route(session, request).await?;
+    let snapshot = session.snapshot(&route.from, &request.paths).await?;
+    Ok((snapshot, route.to.branch))
 }
 
 async fn update<E: std::error::Error + 'static>(

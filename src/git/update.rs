@@ -34,7 +34,7 @@ pub struct Paths {
     /// Files by their paths. One that does not exist is no error.
     pub files: Vec<RepoPath>,
     /// Folders of which every file is read whose name says that it is YAML. What git has of
-    /// another kind (links, submodules, LFS pointers) or is too large is left out. One of these
+    /// another kind (links, submodules, LFS pointers, what passes a filter) or is too large is left out. One of these
     /// that is a file itself is read, too.
     pub folders: Vec<RepoFolder>,
 }

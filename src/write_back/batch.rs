@@ -11,6 +11,8 @@ use tracing::{Span, debug};
 
 use super::compose::{Part, compose};
 use super::job::{Decided, Error, Job, Outcome};
+use super::journal::{Journal, Mode};
+use super::rehearsal::rehearse;
 use crate::git::error::{Error as GitError, UpdateError};
 use crate::git::remote::Remote;
 use crate::git::update::{Paths, Receipt, UpdateRequest};
@@ -25,13 +27,18 @@ pub(super) struct Queued {
 
 impl Queued {
     /// Nobody may wait any more: then the next reconciliation sees what became of the job.
-    fn answer(self, result: Result<Outcome, Error>) {
+    pub(super) fn answer(self, result: Result<Outcome, Error>) {
         drop(self.reply.send(result));
     }
 }
 
 /// Carries out jobs that read `branch`. Every one of them is answered.
-pub(super) async fn run(remote: &Remote, branch: Option<&BranchName>, queued: Vec<Queued>) {
+pub(super) async fn run(
+    remote: &Remote,
+    branch: Option<&BranchName>,
+    queued: Vec<Queued>,
+    journal: Option<&Journal>,
+) {
     let mut destinations: BTreeMap<Option<BranchName>, Vec<Queued>> = BTreeMap::new();
     let mut unnamed = Vec::new();
     for job in queued {
@@ -47,7 +54,12 @@ pub(super) async fn run(remote: &Remote, branch: Option<&BranchName>, queued: Ve
         destinations.entry(Some(name)).or_default().push(job);
     }
     for (push, jobs) in destinations {
-        write(remote, branch, push, jobs).await;
+        match journal {
+            Some(journal) if journal.mode() == Mode::Rehearse => {
+                rehearse(remote, branch, push, jobs, journal).await;
+            }
+            Some(_) | None => write(remote, branch, push, jobs, journal).await,
+        }
     }
 }
 
@@ -114,6 +126,7 @@ async fn write(
     branch: Option<&BranchName>,
     push: Option<BranchName>,
     mut queued: Vec<Queued>,
+    journal: Option<&Journal>,
 ) {
     while !queued.is_empty() {
         let request = UpdateRequest {
@@ -126,10 +139,12 @@ async fn write(
             .map(|it| (it.job, (it.reply, it.span)))
             .unzip();
         let mut parts = Vec::new();
+        let mut noted = None;
         let result = remote
             .update_all(&request, |snapshot| {
                 let composed = compose(&mut jobs, snapshot);
                 parts = composed.parts;
+                noted = journal.map(|_| (snapshot.files.clone(), composed.drafts.clone()));
                 Ok::<_, Infallible>(composed.drafts)
             })
             .await;
@@ -147,6 +162,13 @@ async fn write(
                     jobs = queued.len(),
                     "Carried out a batch"
                 );
+                if let (Some(journal), Some((before, drafts))) = (journal, noted)
+                    && let Receipt::Pushed {
+                        branch, commits, ..
+                    } = &receipt
+                {
+                    journal.push(remote.url(), branch, before, drafts, commits);
+                }
                 for (queued, part) in queued.into_iter().zip(parts) {
                     queued.answer(outcome(part, &receipt));
                 }
@@ -188,7 +210,7 @@ fn outcome(part: Part, receipt: &Receipt) -> Result<Outcome, Error> {
 }
 
 /// Every file that a job looks at, once.
-fn paths(jobs: &[Queued]) -> Paths {
+pub(super) fn paths(jobs: &[Queued]) -> Paths {
     let mut all = Paths::default();
     for queued in jobs {
         all.extend(&queued.job.paths);
@@ -197,7 +219,7 @@ fn paths(jobs: &[Queued]) -> Paths {
 }
 
 /// Answers the jobs that an error is about: all of them, unless it is about a path.
-fn without_failed(jobs: Vec<Queued>, error: GitError) -> Vec<Queued> {
+pub(super) fn without_failed(jobs: Vec<Queued>, error: GitError) -> Vec<Queued> {
     let error = Arc::new(error);
     let is_concerned = |queued: &Queued| {
         let paths = &queued.job.paths;

@@ -17,6 +17,7 @@ use tracing::{Instrument as _, Span, info_span};
 
 use super::batch::{self, Queued};
 use super::job::{Error, Job, Outcome};
+use super::journal::Journal;
 use super::window;
 use crate::git::options::RemoteOptions;
 use crate::git::remote::Remote;
@@ -32,6 +33,7 @@ pub struct Remotes {
     /// Once it is cancelled, nothing waits for more to come.
     stop: CancellationToken,
     metrics: Metrics,
+    journal: Option<Arc<Journal>>,
     /// How much is kept of each remote.
     cache_bytes: usize,
 }
@@ -72,8 +74,15 @@ impl Remotes {
             tasks: Mutex::default(),
             stop,
             metrics,
+            journal: None,
             cache_bytes,
         }
+    }
+
+    /// The same, with what is written noted, and rehearsed if the journal says so.
+    #[must_use]
+    pub fn with_journal(self, journal: Option<Arc<Journal>>) -> Self {
+        Self { journal, ..self }
     }
 
     /// Carries out a job on `branch`, or on the remote's default branch, together with whatever
@@ -102,6 +111,7 @@ impl Remotes {
                 branch,
                 self.stop.clone(),
                 self.metrics.clone(),
+                self.journal.clone(),
             ));
         }
         answer.await.unwrap_or(Err(Error::Interrupted))
@@ -236,6 +246,7 @@ async fn serve(
     branch: Option<BranchName>,
     stop: CancellationToken,
     metrics: Metrics,
+    journal: Option<Arc<Journal>>,
 ) {
     let mut turn = Turn {
         entry: &entry,
@@ -253,7 +264,7 @@ async fn serve(
         let jobs = entry.take(&turn);
         metrics.batch(jobs.len());
         let span = span(&entry, &jobs);
-        batch::run(&entry.remote, branch.as_ref(), jobs)
+        batch::run(&entry.remote, branch.as_ref(), jobs, journal.as_deref())
             .instrument(span)
             .await;
     }

@@ -84,6 +84,8 @@ pub enum Outcome {
     },
     /// See [`Decided::Undecided`].
     Undecided,
+    /// It would be written, if that were not a rehearsal.
+    Rehearsed,
     /// It is written and pushed.
     Written {
         /// The last commit with the job's changes; other jobs may share it.

@@ -5,8 +5,10 @@ mod convert;
 mod edit;
 mod errors;
 mod explain;
+mod explain_policy;
 mod golden;
 mod in_place;
+mod offline;
 mod selection_page;
 mod shell;
 mod test_image;
@@ -18,7 +20,7 @@ use std::process::{Command, Stdio};
 /// How a run of the program ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
-    code: Option<i32>,
+    pub(crate) code: Option<i32>,
     stdout: Vec<u8>,
     pub(crate) stderr: String,
 }
@@ -44,7 +46,7 @@ impl Ran {
 }
 
 /// A run of the program in `folder`, which is its home, too. It sees no variable but `variables`.
-fn run_with(
+pub(crate) fn run_with(
     program: &Path,
     folder: &Path,
     arguments: &[&str],

@@ -5,6 +5,7 @@
 mod access;
 mod branch;
 mod fetch;
+mod odd;
 mod race;
 mod sign;
 mod ssh;

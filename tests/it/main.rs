@@ -11,6 +11,7 @@ mod git;
 mod gitops;
 mod install;
 mod oracle;
+mod quickstart;
 mod readme;
 mod registry;
 mod samples;

@@ -11,9 +11,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use crate::samples;
 use crate::world::api_server;
 
-struct Block {
-    language: String,
-    text: String,
+pub(crate) struct Block {
+    pub(crate) language: String,
+    pub(crate) text: String,
 }
 
 fn readme() -> String {
@@ -21,7 +21,7 @@ fn readme() -> String {
     std::fs::read_to_string(path).expect("there is a README")
 }
 
-fn blocks(text: &str) -> Vec<Block> {
+pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut parts = text.split("\n```");
     parts.next();

@@ -90,6 +90,7 @@ impl Task<'_> {
                 lookups,
                 now: self.context.clock.now(),
                 metrics: self.context.metrics.clone(),
+                keeps_rejected: self.context.caller.is_some(),
             };
             let Attempted { plan, written } = match &destination {
                 Destination::Git(git) => self.write_git(&destination, git, inputs, &mut past).await,
@@ -160,6 +161,7 @@ impl Task<'_> {
                     id: commit_id,
                 }),
             }),
+            Ok(Outcome::Rehearsed) => Ok(Written::Rehearsed),
             Ok(Outcome::Written {
                 commit_id,
                 branch,
@@ -214,6 +216,15 @@ impl Task<'_> {
             return Attempted {
                 plan: Some(plan),
                 written: nothing(),
+            };
+        }
+        if let Some(caller) = &self.context.caller {
+            let after = plan.files.get(&overrides_path());
+            return Attempted {
+                written: caller
+                    .application(shown, index, (overrides, after))
+                    .map(|()| Written::Rehearsed),
+                plan: Some(plan),
             };
         }
         let what = self.right_and_values(&plan);

@@ -49,8 +49,15 @@ pub(super) async fn of_policy(
             ..RemoteOptions::default()
         },
         CredentialsModel::Secret(name) => {
-            let secret = secrets::secret(&context.kube, namespace, name).await?;
-            read(secret.name, secret.data, insecure, context).await?
+            match secrets::secret(&context.kube, namespace, name).await {
+                Ok(secret) => read(secret.name, secret.data, insecure, context).await?,
+                // Whoever calls need not have the cluster's Secrets: their own logins serve.
+                Err(error) if context.caller.is_some() && error.is_unreadable() => RemoteOptions {
+                    insecure,
+                    ..RemoteOptions::default()
+                },
+                Err(error) => return Err(error),
+            }
         }
         CredentialsModel::Argocd => {
             let is_own = namespace == context.application_scope.argocd;
@@ -73,7 +80,9 @@ impl GitAccess {
         context: &Context,
     ) -> Result<Cow<'_, RemoteOptions>, Error> {
         let insecure = match self {
-            Self::Same(options) => return Ok(Cow::Borrowed(options)),
+            Self::Same(options) => {
+                return with_login(Cow::Borrowed(options), remote, context).await;
+            }
             Self::Argocd { insecure } => *insecure,
         };
         let namespace = names(&policy.metadata).0;
@@ -86,7 +95,9 @@ impl GitAccess {
         let argocd = argocd
             .get(&context.kube, &context.application_scope.argocd)
             .await?;
-        if let Some(project) = projects.iter().find(|it| !argocd.permits(it, remote)) {
+        // Without a cluster the projects may not be known; the remote has the last word.
+        let mut judged = projects.iter().filter(|_| context.caller.is_none());
+        if let Some(project) = judged.find(|it| !argocd.permits(it, remote)) {
             return Err(Error::ArgocdCredentials(ArgocdProblem::Project {
                 project: project.clone(),
                 remote: remote.clone(),
@@ -94,15 +105,45 @@ impl GitAccess {
         }
         // What is for one project is not for what two write together.
         let project = projects.first().filter(|_| projects.len() == 1);
-        let data = argocd.secret(remote, project.map(String::as_str));
-        let data = data.ok_or_else(|| {
-            let remote = remote.clone();
-            Error::ArgocdCredentials(ArgocdProblem::NoSecret { remote })
-        })?;
-        let name = format!("of Argo CD for {remote}");
-        let options = read(name, data, insecure, context).await?;
-        Ok(Cow::Owned(options))
+        let options = match argocd.secret(remote, project.map(String::as_str)) {
+            Some(data) => {
+                let name = format!("of Argo CD for {remote}");
+                read(name, data, insecure, context).await?
+            }
+            None if context.caller.is_some() => RemoteOptions {
+                insecure,
+                ..RemoteOptions::default()
+            },
+            None => {
+                let remote = remote.clone();
+                return Err(Error::ArgocdCredentials(ArgocdProblem::NoSecret { remote }));
+            }
+        };
+        with_login(Cow::Owned(options), remote, context).await
     }
+}
+
+/// The same options, with the login of the person who calls where they have no credential.
+async fn with_login<'a>(
+    options: Cow<'a, RemoteOptions>,
+    remote: &RemoteUrl,
+    context: &Context,
+) -> Result<Cow<'a, RemoteOptions>, Error> {
+    let Some(caller) = context
+        .caller
+        .as_ref()
+        .filter(|_| options.credential.is_none())
+    else {
+        return Ok(options);
+    };
+    let credential = caller.logins.remote(remote).await?;
+    Ok(match credential {
+        Some(_) => Cow::Owned(RemoteOptions {
+            credential,
+            ..options.into_owned()
+        }),
+        None => options,
+    })
 }
 
 /// The projects of the Applications whose files a destination has.

@@ -4,7 +4,7 @@ use image_update_core::plan::{Placement, State, TargetProblem, Withheld};
 use image_update_core::policy::{self, Refusal};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Attempt, Write};
+use super::{Attempt, Write, Written};
 use crate::api::v1alpha1::{ImageState, ImageStatus, Reason};
 use crate::controller::error::Error;
 
@@ -152,6 +152,11 @@ fn verdict(placement: &Placement, dry_run: bool, write: &Write) -> (ImageState, 
                 decision.map(|decision| decision.reason.to_string()),
                 placement,
             ),
+        ),
+        (State::Change(change), Ok(Written::Rehearsed)) => (
+            ImageState::Pending,
+            Reason::DryRun,
+            join(Some(format!("would write {}", change.new)), placement),
         ),
         (State::Change(change), Ok(_)) if dry_run => (
             ImageState::Pending,

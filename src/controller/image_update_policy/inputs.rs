@@ -36,6 +36,8 @@ pub(super) struct Inputs {
     pub(super) lookups: Lookups,
     pub(super) now: Timestamp,
     pub(super) metrics: Metrics,
+    /// Whether somebody wants to know why every other tag lost.
+    pub(super) keeps_rejected: bool,
 }
 
 /// The candidates of each image.
@@ -106,7 +108,9 @@ impl Inputs {
         let mut plan = plan::decide(&images, &self.targets, files, &self.lookups.digests, past);
         // Nobody asks the operator for all of them, and they would take the memory of the tags
         // until a push is through.
-        plan.forget_rejected();
+        if !self.keeps_rejected {
+            plan.forget_rejected();
+        }
         self.metrics.selected(started.elapsed());
         plan
     }

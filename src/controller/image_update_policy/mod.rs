@@ -13,6 +13,7 @@ mod images;
 mod inputs;
 mod lookups;
 mod measure;
+mod once;
 mod past;
 mod report;
 mod settled;
@@ -41,6 +42,8 @@ use crate::git::update::Signature;
 use crate::write_back::job::CommitStyle;
 use gather::Gathered;
 use lookups::Lookups;
+pub use once::Decided;
+pub(super) use once::look_once;
 use report::Report;
 use settled::Settled;
 
@@ -98,6 +101,8 @@ enum Written {
         /// What was read, if it was decided by a branch.
         read: Option<Commit>,
     },
+    /// Nothing, because it is a rehearsal.
+    Rehearsed,
     /// A commit.
     Pushed {
         /// The commit.
@@ -325,6 +330,7 @@ fn log_write(write: &Write) {
         (_, Ok(Written::Patched { application })) => {
             info!(argocd.application = application, "Patched an Application");
         }
-        (_, Ok(Written::Nothing { .. } | Written::Pushed { .. }) | Err(_)) => {}
+        (_, Ok(Written::Nothing { .. } | Written::Rehearsed | Written::Pushed { .. }) | Err(_)) => {
+        }
     }
 }

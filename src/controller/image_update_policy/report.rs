@@ -152,7 +152,7 @@ pub(super) fn is_failure(outcome: &Result<Outcome, Error>) -> bool {
 }
 
 /// Everything that went wrong, the gravest first.
-fn errors(outcome: &Result<Outcome, Error>) -> Box<dyn Iterator<Item = &Error> + '_> {
+pub(super) fn errors(outcome: &Result<Outcome, Error>) -> Box<dyn Iterator<Item = &Error> + '_> {
     match outcome {
         Err(error) => Box::new(std::iter::once(error)),
         Ok(Outcome::Suspended) => Box::new(std::iter::empty()),
@@ -392,7 +392,7 @@ fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -
             };
             (record, format!("Application {application}"), "Patch")
         }
-        Ok(Written::Nothing { .. }) | Err(_) => return None,
+        Ok(Written::Nothing { .. } | Written::Rehearsed) | Err(_) => return None,
     };
     remember(status, write, &line);
     Some(Notice {

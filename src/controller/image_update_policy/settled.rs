@@ -138,7 +138,10 @@ impl Settled {
                         read: Some(commit), ..
                     },
                 ) => commit,
-                Ok(Written::Nothing { read: None } | Written::Patched { .. }) | Err(_) => {
+                Ok(
+                    Written::Nothing { read: None } | Written::Rehearsed | Written::Patched { .. },
+                )
+                | Err(_) => {
                     let own = self.branches.iter();
                     let own = own.filter(|((of, _), _)| *of == digest(remote));
                     branches.extend(own.map(|(key, commits)| (key.clone(), commits.clone())));
@@ -193,7 +196,7 @@ fn values_of_files(images: &[ImageStatus], attempt: &Attempt) -> BTreeMap<String
     let branch = attempt.writes.first().and_then(|it| match &it.written {
         Ok(Written::Pushed { commit, .. }) => Some(&commit.branch),
         Ok(Written::Nothing { read }) => read.as_ref().map(|read| &read.branch),
-        Ok(Written::Patched { .. }) | Err(_) => None,
+        Ok(Written::Patched { .. } | Written::Rehearsed) | Err(_) => None,
     });
     let Some(branch) = branch else {
         return BTreeMap::new();

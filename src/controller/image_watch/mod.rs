@@ -85,6 +85,21 @@ pub(super) async fn reconcile(
     Ok(report.action)
 }
 
+/// Scans a watch for a person, and returns it with the status that the operator would write.
+pub(super) async fn look_once(watch: &ImageWatch, context: &Context) -> ImageWatch {
+    let now = context.clock.now();
+    let outcome = if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
+        Ok(Outcome::Suspended)
+    } else {
+        run(watch, context, now).await
+    };
+    let report = Report::new(watch, watch.status.as_ref(), &outcome, 0, now);
+    ImageWatch {
+        status: Some(report.status),
+        ..watch.clone()
+    }
+}
+
 /// The fallible part. Owns no status, no events, no requeue.
 async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let model = validate::image_watch(&watch.spec).map_err(Error::InvalidSpec)?;

@@ -73,6 +73,11 @@ struct Memory {
     has_unused: bool,
 }
 
+/// Whether a policy was made from annotations, so that those of its Application go before it.
+pub(super) fn is_made_from_annotations(policy: &ObjectMeta) -> bool {
+    objects::is_converted(policy)
+}
+
 impl Legacy {
     /// Knows nothing yet.
     pub(super) fn new(config: &RunConfig) -> Self {
@@ -82,15 +87,26 @@ impl Legacy {
         if scope.is_some() {
             warn_of_unwatched(config);
         }
-        let memory = Memory {
-            has_unused: true,
-            ..Memory::default()
-        };
         Self {
             scope,
             interval: config.interval.clone(),
             defers: !config.convert_beside_old_updater,
             watched: config.watch_namespaces.clone(),
+            ..Self::off()
+        }
+    }
+
+    /// Converts nothing.
+    pub(super) fn off() -> Self {
+        let memory = Memory {
+            has_unused: true,
+            ..Memory::default()
+        };
+        Self {
+            scope: None,
+            interval: String::new(),
+            defers: false,
+            watched: Vec::new(),
             queue: Queue::default(),
             standing: watch::Sender::new(Standing::Unknown),
             memory: Mutex::new(memory),

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gix::{ObjectId, objs::Kind};
+use image_update_core::remote::RepoPath;
 
 use super::{Session, Tip};
 use crate::git::{
-    commit,
+    attributes, commit,
     error::{Error, MalformedTree, PathError},
     locate::{LocateError, Located, PathTree, locate},
     object::Object,
@@ -21,7 +22,11 @@ impl Session {
     pub(crate) async fn snapshot(&mut self, tip: &Tip, paths: &Paths) -> Result<Snapshot, Error> {
         let located = self.locate(tip, paths).await?;
         let named = located.files.values().flatten();
-        let wanted: BTreeSet<ObjectId> = named.chain(located.found.values()).copied().collect();
+        let wanted: BTreeSet<ObjectId> = named
+            .chain(located.found.values())
+            .chain(located.attributes.values())
+            .copied()
+            .collect();
         let oversized = self.load(tip.commit_id, wanted).await?;
 
         let mut files = BTreeMap::new();
@@ -44,10 +49,14 @@ impl Session {
                     None => return Err(self.missing(tip, id)),
                 },
             };
+            if self.is_filtered(&path, &located.attributes) {
+                return Err(self.refused(tip, path, PathError::Filtered));
+            }
             files.insert(path, content);
         }
         for (path, id) in located.found {
             let object = self.store.get(&id).filter(|it| is_text_file(it));
+            let object = object.filter(|_| !self.is_filtered(&path, &located.attributes));
             if let Some(object) = object {
                 files.insert(path, Some(object.data.clone()));
             }
@@ -58,6 +67,16 @@ impl Session {
             commit_id: tip.commit_id,
             files,
         })
+    }
+
+    /// Whether git hands a file to a program, by the files of attributes on the way to it.
+    fn is_filtered(&self, path: &RepoPath, attributes: &BTreeMap<String, ObjectId>) -> bool {
+        let on_the_way = attributes.iter().filter_map(|(folder, id)| {
+            let is_above = path.as_str().starts_with(folder.as_str());
+            let object = self.store.get(id).filter(|_| is_above)?;
+            Some((folder.len(), &object.data[..]))
+        });
+        attributes::is_filtered(path.as_str(), on_the_way)
     }
 
     /// Finds files at `tip`, fetching the commit and the trees that are not at hand.
