@@ -34,7 +34,7 @@ use crate::config::{RunConfig, variable};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::conf::Registries;
-use crate::server;
+use crate::server::{self, Site};
 
 /// How long until an object is looked at again whose status could not be written.
 const REPORT_RETRY: Duration = Duration::from_secs(5);
@@ -49,8 +49,11 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
-    let listener = server::listen(&config.metrics_address).await;
+    let listener = server::listen(Site::Probes, &config.metrics_address).await;
     let listener = listener.context("--metrics-address can't be used")?;
+    let debug_address = config.debug_address.as_deref().unwrap_or_default();
+    let debug_listener = server::listen(Site::Debug, debug_address).await;
+    let debug_listener = debug_listener.context("--debug-address can't be used")?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
@@ -69,12 +72,12 @@ pub async fn run(
 
     // Not among the tasks: it serves while they end, and goes with this function.
     let mut pages = JoinSet::new();
-    if let Some(listener) = listener {
-        info!(address = ?listener.local_addr().ok(), "Serving metrics and probes");
-        pages.spawn(server::serve(
-            listener,
-            Arc::new(Observed(Arc::clone(&context))),
-        ));
+    for (site, listener) in [(Site::Probes, listener), (Site::Debug, debug_listener)] {
+        if let Some(listener) = listener {
+            info!(address = ?listener.local_addr().ok(), ?site, "Serving");
+            let observed = Arc::new(Observed(Arc::clone(&context)));
+            pages.spawn(server::serve(site, listener, observed));
+        }
     }
 
     let (noting, known) = (Arc::clone(&context), context.watches_are_known.clone());
