@@ -1,8 +1,8 @@
 //! Serves metrics and probes over plain HTTP: `/metrics`, `/healthz` and `/readyz`; and elsewhere,
 //! for who may enter the pod, `/debug/state`.
 //!
-//! Nothing is changed by a request, and nobody is asked who they are: it is
-//! for the cluster's network. Connections, their number and their time are bounded.
+//! Nothing is changed by a request, and nobody is asked who they are: it is for the cluster's network.
+//! Connections, their number and their time are bounded, also for who answers otherwise ([`accept`]).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -119,9 +119,22 @@ fn parse(address: &str) -> Result<Option<SocketAddr>, Error> {
     }
 }
 
-/// Serves until it is dropped.
+/// Serves the pages until it is dropped.
 pub(crate) async fn serve(site: Site, listener: TcpListener, pages: Arc<impl Pages>) {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    accept(listener, MAX_CONNECTIONS, move |request| {
+        let page = page(site, request.method(), request.uri().path(), &*pages);
+        std::future::ready(page)
+    })
+    .await;
+}
+
+/// Answers requests until it is dropped, of so many connections at once.
+pub(crate) async fn accept<A, F>(listener: TcpListener, connections: usize, answer: A)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(connections));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -129,15 +142,14 @@ pub(crate) async fn serve(site: Site, listener: TcpListener, pages: Arc<impl Pag
         let permit = Arc::clone(&permits).acquire_owned().await.ok();
         match listener.accept().await {
             Ok((stream, _)) => {
-                let pages = Arc::clone(&pages);
+                let answer = answer.clone();
                 connections.spawn(async move {
                     let _permit = permit;
-                    let served =
-                        tokio::time::timeout(CONNECTION_TIMEOUT, answer(site, stream, pages));
+                    let served = tokio::time::timeout(CONNECTION_TIMEOUT, converse(stream, answer));
                     if let Ok(Err(error)) = served.await {
                         debug!(
                             error = &error as &dyn std::error::Error,
-                            "A connection of a probe or scraper broke"
+                            "A connection broke"
                         );
                     }
                 });
@@ -153,10 +165,14 @@ pub(crate) async fn serve(site: Site, listener: TcpListener, pages: Arc<impl Pag
     }
 }
 
-async fn answer(site: Site, stream: TcpStream, pages: Arc<impl Pages>) -> Result<(), hyper::Error> {
-    let service = service_fn(async |request: Request<Incoming>| {
-        let page = page(site, request.method(), request.uri().path(), &*pages);
-        Ok::<_, Infallible>(page)
+async fn converse<A, F>(stream: TcpStream, answer: A) -> Result<(), hyper::Error>
+where
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<Full<Bytes>>>,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -191,7 +207,8 @@ fn page(site: Site, method: &Method, path: &str, pages: &impl Pages) -> Response
     }
 }
 
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+/// A plain answer.
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     response(status, TEXT, body)
 }
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use image_update_core::legacy::{
-    GitCredentials, GitSettings, HelmKeys, ImageSettings, PullSecret, Settings, TargetSettings,
-    WriteBackSettings,
+    GitCredentials, GitSettings, HelmKeys, ImageSettings, PluginKeys, PullSecret, Selection,
+    Settings, TargetSettings, WriteBackSettings,
 };
 use image_update_core::policy::{Order, Strategy};
 use kube::core::ObjectMeta;
@@ -17,9 +17,10 @@ use super::v1alpha1::{
     AlphabeticalStrategy, ApplicationSelector, ArgocdCredentialsSpec, ArgocdSourceTarget,
     ArgocdWriteBack, CommitAuthor, CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy,
     GitWriteBack, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec,
-    ImageWatch, ImageWatchSpec, KustomizationTarget, KustomizeImage, LocalObjectReference,
-    NewestBuildStrategy, NumericalStrategy, PushSpec, SecretKeyReference, SemverStrategy,
-    SortOrder, StrategySpec, TagRules, TargetSpec, WatchReference, WriteBackSpec,
+    ImageWatch, ImageWatchSpec, KustomizationTarget, KustomizeImage, LabelSelector,
+    LocalObjectReference, NewestBuildStrategy, NumericalStrategy, PluginImage, PushSpec,
+    SecretKeyReference, SemverStrategy, SortOrder, StrategySpec, TagRules, TargetSpec,
+    WatchReference, WriteBackSpec,
 };
 
 /// Who the predecessor's commits are of.
@@ -41,6 +42,44 @@ pub struct Converted {
 /// Converts the settings of the Application `namespace`/`name`. `None` if no image remains, or
 /// where they are written is not known.
 pub fn convert(namespace: &str, name: &str, settings: &Settings) -> Option<Converted> {
+    let application = ApplicationSelector {
+        name: Some(name.to_owned()),
+        ..ApplicationSelector::default()
+    };
+    converted(namespace, name, application, settings)
+}
+
+/// Converts one selection of the ImageUpdater `namespace`/`name`. The first of its selections gets a
+/// policy of its name, others have their number behind it.
+pub fn convert_selection(namespace: &str, name: &str, selection: &Selection) -> Option<Converted> {
+    let Selection {
+        index,
+        name_pattern,
+        labels,
+        settings,
+    } = selection;
+    let name = match index {
+        0 => name.to_owned(),
+        index => format!("{name}-{}", index + 1),
+    };
+    let labels = labels.clone();
+    let applications = ApplicationSelector {
+        namespace: None,
+        name: Some(name_pattern.clone()),
+        selector: (!labels.is_empty()).then_some(LabelSelector {
+            match_labels: labels,
+        }),
+        source: None,
+    };
+    converted(namespace, &name, applications, settings)
+}
+
+fn converted(
+    namespace: &str,
+    name: &str,
+    applications: ApplicationSelector,
+    settings: &Settings,
+) -> Option<Converted> {
     let write_back = write_back(settings.write_back.as_ref()?);
     if settings.images.is_empty() {
         return None;
@@ -58,10 +97,7 @@ pub fn convert(namespace: &str, name: &str, settings: &Settings) -> Option<Conve
         interval: super::v1alpha1::default_policy_interval(),
         dry_run: false,
         images,
-        applications: vec![ApplicationSelector {
-            name: Some(name.to_owned()),
-            ..ApplicationSelector::default()
-        }],
+        applications: vec![applications],
         write_back,
     };
     let policy = ImageUpdatePolicy {
@@ -128,6 +164,7 @@ fn image_spec(image: &ImageSettings, watch: &str) -> ImageSpec {
         platforms,
         helm,
         kustomize_name,
+        plugin,
     } = image;
     let tags = TagRules {
         allow: allow.as_ref().map(|it| it.as_str().to_owned()),
@@ -151,7 +188,7 @@ fn image_spec(image: &ImageSettings, watch: &str) -> ImageSpec {
         skip: Vec::new(),
         kustomize: kustomize_name.clone().map(|name| KustomizeImage { name }),
         helm: Some(helm_image(helm)),
-        plugin: None,
+        plugin: plugin.as_ref().map(plugin_image),
         only_live: !force_update,
     }
 }
@@ -164,6 +201,21 @@ fn helm_image(keys: &HelmKeys) -> HelmImage {
             spec: None,
         },
         HelmKeys::Spec(spec) => HelmImage {
+            name: None,
+            tag: None,
+            spec: Some(spec),
+        },
+    }
+}
+
+fn plugin_image(keys: &PluginKeys) -> PluginImage {
+    match keys.clone() {
+        PluginKeys::Tag { name, tag } => PluginImage {
+            name,
+            tag: Some(tag),
+            spec: None,
+        },
+        PluginKeys::Spec(spec) => PluginImage {
             name: None,
             tag: None,
             spec: Some(spec),

@@ -1,4 +1,4 @@
-//! `convert`: what the predecessor's annotations become, printed. Asks no cluster and no registry.
+//! `convert`: what the predecessor's annotations and objects become, printed. Asks no cluster and no registry.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,18 +7,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use image_update_core::image::Excerpt;
-use image_update_core::legacy::{self, Severity};
+use image_update_core::legacy::{self, Diagnostic, Severity};
 use kube::ResourceExt as _;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::failure::{self, Failure};
-use super::{input, output};
-use crate::api::legacy::convert;
+use super::{input, manifests, output};
+use crate::api::legacy::{Converted, convert, convert_selection};
 use crate::argocd::application::Application;
-
-/// The most that is read of a file.
-const LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The API group of the predecessor's own kind.
 const IMAGE_UPDATER_GROUP: &str = "argocd-image-updater.argoproj.io/";
@@ -26,12 +23,12 @@ const IMAGE_UPDATER_GROUP: &str = "argocd-image-updater.argoproj.io/";
 /// Flags of `convert`.
 #[derive(Args, Debug)]
 pub(super) struct ConvertArgs {
-    /// A file of Applications as YAML or JSON, lists of them too; a folder, whose `.yaml`, `.yml`
+    /// A file of Applications or ImageUpdaters as YAML or JSON, lists of them too; a folder, whose `.yaml`, `.yml`
     /// and `.json` files are read; or `-` for standard input. May be given again
     #[arg(short, long, value_name = "FILE", required = true)]
     filename: Vec<PathBuf>,
 
-    /// The namespace of Applications that name none
+    /// The namespace of objects that name none
     #[arg(short, long, value_name = "NAMESPACE", default_value = "argocd")]
     namespace: String,
 }
@@ -41,7 +38,8 @@ pub(super) struct ConvertArgs {
 struct Conversion {
     documents: String,
     watches: BTreeSet<(String, String)>,
-    applications: usize,
+    /// Applications and ImageUpdaters that say something.
+    sources: usize,
     errors: usize,
 }
 
@@ -49,49 +47,29 @@ struct Conversion {
 pub(super) fn run(args: &ConvertArgs) -> Result<(), Failure> {
     let mut conversion = Conversion::default();
     for name in &args.filename {
-        for file in files(name)? {
-            let text = input::read_text(&file, LIMIT_BYTES)?;
-            let documents: Vec<Value> = serde_yaml::from_multiple(&text).map_err(|error| {
-                Failure::input(error).about(format!("{}: it is not YAML", input::shown(&file)))
-            })?;
-            for document in documents {
+        for file in manifests::files(name)? {
+            let text = input::read_text(&file, manifests::LIMIT_BYTES)?;
+            for document in manifests::documents(&text, &file)? {
                 conversion.add(document, &file, &args.namespace)?;
             }
         }
     }
     output::write(conversion.documents.as_bytes())?;
-    match (conversion.errors, conversion.applications) {
-        (0, 0) => Err(
-            Failure::input(anyhow!("no Application has an image-list")).hint(format!(
-                "the annotation is {}{}",
-                legacy::PREFIX,
-                legacy::IMAGE_LIST
-            )),
-        ),
+    match (conversion.errors, conversion.sources) {
+        (0, 0) => Err(Failure::input(anyhow!(
+            "there is no ImageUpdater, and no Application has an image-list"
+        ))
+        .hint(format!(
+            "the annotation is {}{}",
+            legacy::PREFIX,
+            legacy::IMAGE_LIST
+        ))),
         (0, _) => Ok(()),
         (1, _) => Err(Failure::input(anyhow!("one thing was not converted"))),
         (errors, _) => Err(Failure::input(anyhow!(
             "{errors} things were not converted"
         ))),
     }
-}
-
-/// The files that a name stands for: itself, or those of the folder, by name.
-fn files(name: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if input::is_standard_input(name) || !name.is_dir() {
-        return Ok(vec![name.to_owned()]);
-    }
-    let unreadable = || format!("{}: the folder could not be read", name.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(name).with_context(unreadable)? {
-        let path = entry.with_context(unreadable)?.path();
-        let extension = path.extension().and_then(|it| it.to_str());
-        if path.is_file() && matches!(extension, Some("yaml" | "yml" | "json")) {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 impl Conversion {
@@ -108,15 +86,7 @@ impl Conversion {
             return Ok(());
         }
         if kind == "ImageUpdater" && api_version.starts_with(IMAGE_UPDATER_GROUP) {
-            let name = document["metadata"]["name"].as_str().unwrap_or_default();
-            self.refuse(
-                &format!(
-                    "ImageUpdater {}: only annotations are converted",
-                    Excerpt::new(name)
-                ),
-                "write an ImageUpdatePolicy for it",
-            );
-            return Ok(());
+            return self.add_image_updater(&document, namespace);
         }
         self.add_object(document, file, namespace)
     }
@@ -144,9 +114,45 @@ impl Conversion {
         let Some((settings, problems)) = legacy::parse(&facts, application.annotations()) else {
             return Ok(());
         };
-        self.applications += 1;
+        self.sources += 1;
         let errors_before = self.errors;
         let subject = format!("{}/{}", facts.namespace, facts.name);
+        self.tell(&subject, problems);
+        let Some(converted) = convert(&facts.namespace, &facts.name, &settings) else {
+            if self.errors == errors_before {
+                self.refuse(
+                    &format!("{subject}: the list of images is empty"),
+                    "list an image",
+                );
+            }
+            return Ok(());
+        };
+        self.print_converted(&facts.namespace, &converted)
+    }
+
+    /// Adds a policy for each of its selections of Applications.
+    fn add_image_updater(&mut self, object: &Value, namespace: &str) -> Result<(), Failure> {
+        let metadata = &object["metadata"];
+        let namespace = metadata["namespace"].as_str().unwrap_or(namespace);
+        let Some(name) = metadata["name"].as_str().filter(|it| !it.is_empty()) else {
+            self.refuse("ImageUpdater: it has no name", "write metadata.name");
+            return Ok(());
+        };
+        self.sources += 1;
+        let (selections, problems) = legacy::parse_image_updater(namespace, &object["spec"]);
+        let shown = |text: &str| Excerpt::new(text).as_str().to_owned();
+        let subject = format!("ImageUpdater {}/{}", shown(namespace), shown(name));
+        self.tell(&subject, problems);
+        let converted = selections
+            .iter()
+            .filter_map(|selection| convert_selection(namespace, name, selection));
+        for converted in converted {
+            self.print_converted(namespace, &converted)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, subject: &str, problems: Vec<Diagnostic>) {
         for diagnostic in problems {
             let message = format!("{subject}: {diagnostic}");
             match diagnostic.problem.severity() {
@@ -157,19 +163,13 @@ impl Conversion {
                 }
             }
         }
-        let Some(converted) = convert(&facts.namespace, &facts.name, &settings) else {
-            if self.errors == errors_before {
-                self.refuse(
-                    &format!("{subject}: the list of images is empty"),
-                    "list an image",
-                );
-            }
-            return Ok(());
-        };
-        for watch in converted.watches {
-            let key = (facts.namespace.clone(), watch.name_any());
+    }
+
+    fn print_converted(&mut self, namespace: &str, converted: &Converted) -> Result<(), Failure> {
+        for watch in &converted.watches {
+            let key = (namespace.to_owned(), watch.name_any());
             if self.watches.insert(key) {
-                self.print(&watch)?;
+                self.print(watch)?;
             }
         }
         self.print(&converted.policy)

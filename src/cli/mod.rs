@@ -10,8 +10,11 @@ mod edit;
 mod explain;
 mod failure;
 mod input;
+mod logins;
 mod looks;
 mod man;
+mod manifests;
+mod offline;
 mod output;
 mod progress;
 mod run;
@@ -73,6 +76,13 @@ enum Command {
     Pin(cluster::PinArgs),
     /// Lets policies write again what a person took back in git
     Release(cluster::ReleaseArgs),
+    /// Shows what would be written, without a cluster: as unified diffs
+    ///
+    /// Exit codes: 0 nothing to do, 3 there is something to write, 1 something failed, 2 the command
+    /// line or a file is wrong
+    Plan(offline::OfflineArgs),
+    /// Writes it: commits and pushes, without a cluster
+    Apply(offline::OfflineArgs),
     /// Prints the policies and watches that do what annotations of argocd-image-updater said
     Convert(convert::ConvertArgs),
     /// Prints the CustomResourceDefinitions, for `kubectl apply -f -`
@@ -92,7 +102,7 @@ pub(crate) fn command() -> clap::Command {
 
 /// Parses the command line and carries the command out.
 ///
-/// Exit codes: 0 done, 1 failed, 2 the command line, or what it names, is wrong.
+/// Exit codes: 0 done, 1 failed, 2 the command line, or what it names, is wrong; `plan` has one more.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let mut command = command();
@@ -105,12 +115,12 @@ pub fn main() -> ExitCode {
         Err(error) => return usage::end(&error),
     };
     match carry_out(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }
 
-fn carry_out(cli: &Cli) -> Result<(), Failure> {
+fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
     let traces = if let Command::Run(config) = &cli.command {
         crate::tls::install_provider();
         crate::telemetry::provider(&config.trace).map_err(|error| {
@@ -129,13 +139,15 @@ fn carry_out(cli: &Cli) -> Result<(), Failure> {
     result
 }
 
-fn dispatch(command: &Command) -> Result<(), Failure> {
-    match command {
+fn dispatch(command: &Command) -> Result<ExitCode, Failure> {
+    let done = match command {
         Command::Run(config) => Ok(run::run(config)?),
         Command::Test(args) => test_image::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Edit(args) => edit::run(args),
         Command::Template(args) => template::run(args),
+        Command::Plan(args) => return offline::plan(args),
+        Command::Apply(args) => offline::apply(args),
         Command::Convert(args) => convert::run(args),
         Command::Get(args) => cluster::get(args),
         Command::Suspend(args) => cluster::suspend(args),
@@ -147,7 +159,8 @@ fn dispatch(command: &Command) -> Result<(), Failure> {
         Command::Completion(args) => completion::run(args),
         Command::Man(args) => man::run(args),
         Command::Version => version::run(),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Whether the program was called by the name of kubectl's plugin.

@@ -47,14 +47,14 @@ pub(super) struct SelectionFlags {
 }
 
 /// What was decided, as it is printed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Outcome {
     selected: Option<String>,
     reason: String,
     rejected: Vec<Rejected>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 struct Rejected {
     tag: String,
     rule: &'static str,

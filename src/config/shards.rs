@@ -57,6 +57,15 @@ pub enum ShardIndex {
 }
 
 impl ShardConfig {
+    /// All of the work.
+    pub fn whole() -> Self {
+        Self {
+            shard_selector: None,
+            shards: 1,
+            shard_index: ShardIndex::Auto,
+        }
+    }
+
     /// The shard, as far as settings and the pod's name tell; nothing if a Lease has to.
     pub fn index(&self, pod_name: Option<&str>) -> Option<u32> {
         match self.shard_index {

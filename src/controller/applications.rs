@@ -21,6 +21,7 @@ use super::context::{Context, key};
 use super::error::Error;
 use super::scope;
 use crate::argocd::application::{Application, SourceSpec};
+use crate::argocd::wrote::{self, Wrote};
 
 /// How many Applications are listed at once: one may have a megabyte, most of which is not kept.
 const PAGE_SIZE: u32 = 100;
@@ -44,6 +45,10 @@ pub(super) struct Known {
     pub(super) annotations: BTreeMap<String, String>,
     /// The overrides of each source, in the form of an `.argocd-source` file.
     pub(super) overrides: Vec<Vec<u8>>,
+    /// What is noted on it of values that were written.
+    pub(super) wrote: Wrote,
+    /// Whether a machine makes it: an ApplicationSet, or another Application.
+    pub(super) is_generated: bool,
 }
 
 /// Namespace and name.
@@ -62,7 +67,12 @@ pub(super) struct Applications {
 }
 
 impl Known {
-    fn of(application: &Application) -> Self {
+    /// Its namespace and name.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.facts.namespace, &self.facts.name)
+    }
+
+    pub(super) fn of(application: &Application) -> Self {
         let sources = application.sources();
         let annotations = application.annotations().iter();
         Self {
@@ -74,8 +84,25 @@ impl Known {
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
             overrides: sources.into_iter().map(SourceSpec::overrides).collect(),
+            wrote: Wrote::parse(
+                application
+                    .annotations()
+                    .get(wrote::ANNOTATION)
+                    .map(String::as_str),
+            ),
+            is_generated: is_generated(application),
         }
     }
+}
+
+/// The annotation by which Argo CD knows what it manages:
+/// <https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/>
+const TRACKING_ANNOTATION: &str = "argocd.argoproj.io/tracking-id";
+
+fn is_generated(application: &Application) -> bool {
+    let mut owners = application.owner_references().iter();
+    owners.any(|owner| owner.kind == "ApplicationSet")
+        || application.annotations().contains_key(TRACKING_ANNOTATION)
 }
 
 impl Applications {
@@ -94,7 +121,7 @@ impl Applications {
         known.get(key).cloned()
     }
 
-    /// All, in no order.
+    /// All, sorted by namespace and name.
     pub(super) fn all(&self) -> Vec<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.values().cloned().collect()
@@ -112,7 +139,7 @@ impl Applications {
     }
 
     /// Puts an Application in; returns what was known before if it is news.
-    fn put(&self, application: &Application) -> Option<Vec<Arc<Known>>> {
+    pub(super) fn put(&self, application: &Application) -> Option<Vec<Arc<Known>>> {
         let new = Arc::new(Known::of(application));
         let key = (new.facts.namespace.clone(), new.facts.name.clone());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);

@@ -80,6 +80,26 @@ pub(super) fn merge(
     fresh.into_iter().map(condition).collect()
 }
 
+/// The condition of a policy whose annotations, which it was made from, have `problems`. It is there
+/// only as long as they have some.
+pub(super) fn invalid_annotations(
+    previous: &[Condition],
+    problems: Option<&str>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Option<Condition> {
+    let reason = Reason::InvalidAnnotations.as_str();
+    let before = previous.iter().find(|before| before.type_ == reason);
+    Some(Condition {
+        last_transition_time: before.map_or(Time(now), |it| it.last_transition_time.clone()),
+        message: shorten(problems?),
+        observed_generation: generation,
+        reason: reason.to_owned(),
+        status: "True".to_owned(),
+        type_: reason.to_owned(),
+    })
+}
+
 /// Cuts a message that is too long, at a character's end.
 pub(super) fn shorten(message: &str) -> String {
     match message.char_indices().nth(LONGEST_MESSAGE) {
@@ -180,6 +200,20 @@ mod tests {
             at(9),
         );
         assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn problems_of_annotations_stand_as_long_as_there_are_some() {
+        let first = invalid_annotations(&[], Some("typo"), Some(1), at(1));
+        let first = first.expect("there is a problem");
+        assert_eq!(
+            (first.status.as_str(), first.message.as_str()),
+            ("True", "typo")
+        );
+        let other = invalid_annotations(std::slice::from_ref(&first), Some("other"), None, at(2));
+        let other = other.expect("there is a problem");
+        assert_eq!(other.last_transition_time, Time(at(1)));
+        assert_eq!(invalid_annotations(&[other], None, None, at(3)), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What every reconciliation shares; nothing here is about one object.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
@@ -15,7 +16,9 @@ use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::legacy::Legacy;
+use super::once::Caller;
 use super::put_backs::PutBacks;
+use super::scope::ApplicationScope;
 use super::shards::Shards;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
@@ -23,7 +26,7 @@ use crate::api::v1alpha1::{
     ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, ImageWatchStatus,
 };
 use crate::api::validate;
-use crate::config::{ArgocdCredentials, RunConfig};
+use crate::config::{ArgocdCredentials, RunConfig, ShardConfig};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::{self, conf::Registries};
@@ -57,8 +60,8 @@ pub(super) struct Context {
     pub(super) tags: TagStore,
     /// Where registries and remotes may be.
     pub(super) allowed_hosts: AllowedHosts,
-    /// The namespace of Argo CD.
-    pub(super) argocd_namespace: String,
+    /// The namespaces of Argo CD.
+    pub(super) application_scope: ApplicationScope,
     /// Which policies may use Argo CD's credentials.
     pub(super) argocd_credentials: ArgocdCredentials,
     /// Whether Applications are asked to look at git again after a push.
@@ -106,6 +109,43 @@ pub(super) struct Context {
     pub(super) traces: Handover<(String, String)>,
     /// What is counted.
     pub(super) metrics: Metrics,
+    /// The person for whom objects are looked at once; `None` in the operator.
+    pub(super) caller: Option<Caller>,
+}
+
+/// What the operator, or a command, is told about its work.
+pub(super) struct Settings {
+    /// See [`RunConfig::cache_dir`].
+    pub(super) cache_dir: Option<PathBuf>,
+    /// See [`RunConfig::concurrency`].
+    pub(super) concurrency: u16,
+    /// The namespaces of Argo CD.
+    pub(super) application_scope: ApplicationScope,
+    /// See [`RunConfig::argocd_credentials`].
+    pub(super) argocd_credentials: ArgocdCredentials,
+    /// See [`RunConfig::refresh_applications`].
+    pub(super) refreshes: bool,
+    /// See [`RunConfig::git_cache_bytes`].
+    pub(super) git_cache_bytes: usize,
+    /// Which part of the work is done.
+    pub(super) shard: ShardConfig,
+    /// For whom objects are looked at once.
+    pub(super) caller: Option<Caller>,
+}
+
+impl From<&RunConfig> for Settings {
+    fn from(config: &RunConfig) -> Self {
+        Self {
+            cache_dir: config.cache_dir.clone(),
+            concurrency: config.concurrency,
+            application_scope: ApplicationScope::new(config),
+            argocd_credentials: config.argocd_credentials,
+            refreshes: config.refresh_applications,
+            git_cache_bytes: config.git_cache_bytes,
+            shard: config.shard.clone(),
+            caller: None,
+        }
+    }
 }
 
 impl Context {
@@ -113,7 +153,7 @@ impl Context {
     /// [`RunConfig::cache_dir`] can't be used.
     pub(super) fn new(
         kube: Client,
-        config: &RunConfig,
+        (settings, legacy): (Settings, Legacy),
         (allowed_hosts, registries): (AllowedHosts, Registries),
         (watches, policies): (Store<GuardedWatch>, Store<GuardedPolicy>),
         (watch_trigger, policy_trigger): (
@@ -126,17 +166,18 @@ impl Context {
         let clock = Clock::system();
         let registry = registry::Client::with_metrics(metrics.clone());
         Ok(Arc::new(Self {
-            builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
+            builds: registry::Builds::new(registry.clone(), settings.cache_dir.as_deref())?,
             registry,
             registries,
-            remotes: Remotes::new(stop.clone(), metrics.clone()),
-            permits: Semaphore::new(usize::from(config.concurrency)),
+            remotes: Remotes::new(stop.clone(), metrics.clone(), settings.git_cache_bytes)
+                .with_journal(settings.caller.as_ref().map(|it| Arc::clone(&it.journal))),
+            permits: Semaphore::new(usize::from(settings.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
-            argocd_namespace: config.argocd_namespace.clone(),
-            argocd_credentials: config.argocd_credentials,
-            refreshes: config.refresh_applications,
+            application_scope: settings.application_scope,
+            argocd_credentials: settings.argocd_credentials,
+            refreshes: settings.refreshes,
             put_backs: PutBacks::default(),
             argocd_repositories: ArgocdRepositories::default(),
             clock,
@@ -145,10 +186,10 @@ impl Context {
             watch_statuses: StatusWriter::new::<ImageWatch>(kube.clone()),
             policy_statuses: StatusWriter::new::<ImageUpdatePolicy>(kube.clone()),
             applications: Applications::default(),
-            legacy: Legacy::new(config),
+            legacy,
             watches,
             policies,
-            shards: Shards::new(&config.shard),
+            shards: Shards::new(&settings.shard),
             watch_trigger,
             policy_trigger,
             watches_are_known: CancellationToken::new(),
@@ -157,6 +198,7 @@ impl Context {
             stop,
             traces: Handover::default(),
             metrics,
+            caller: settings.caller,
             kube,
         }))
     }
@@ -198,9 +240,9 @@ impl Context {
             let Ok(readable) = policy.0.as_ref() else {
                 continue;
             };
+            let reach = self.application_scope.reach(&readable.metadata);
             let selects = |known: &Arc<Known>| {
-                Some(&known.facts.namespace) == readable.metadata.namespace.as_ref()
-                    && validate::selects(&readable.spec, &known.facts.name, &known.labels)
+                validate::selects(&readable.spec, reach, known.key(), &known.labels)
             };
             if applications.iter().any(selects) {
                 // The receiver is gone only while the operator stops.

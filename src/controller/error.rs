@@ -8,6 +8,7 @@ use image_update_core::image::Repository;
 use image_update_core::remote::{RemoteUrl, RepoPathError};
 
 use super::conditions::Health;
+use super::once::LoginError;
 use super::remote_errors::{git_disposition, git_reason, registry_disposition, registry_reason};
 use crate::api::v1alpha1::Reason;
 use crate::api::validate::Problems;
@@ -87,6 +88,27 @@ pub(super) enum Error {
         registry: String,
     },
 
+    /// A program of the person who calls gives no credential.
+    #[error("no credential could be had for {host}")]
+    Login {
+        /// The registry or remote.
+        host: String,
+        /// Why.
+        #[source]
+        source: LoginError,
+    },
+
+    /// There is no cluster, so no Application can be written.
+    #[error(
+        "Application {application} is not written: its parameters are in a cluster, and there is \
+         none here\n\
+         hint: let the operator write them, or write to git (writeBack.git)"
+    )]
+    NoCluster {
+        /// `namespace/name`.
+        application: String,
+    },
+
     /// An ImageWatch that the spec names is not there.
     #[error("ImageWatch {name} is not there")]
     WatchNotFound {
@@ -143,8 +165,21 @@ pub(super) enum Error {
     ApplicationsUnavailable,
 
     /// The policy's selectors match nothing.
-    #[error("spec.applications selects no Application of this namespace; check names and labels")]
+    #[error(
+        "spec.applications selects no Application; check names and labels, and for other namespaces \
+         than the policy's own whether the operator runs with --application-namespaces for them"
+    )]
     NoApplication,
+
+    /// The policy names Applications of other namespaces and must not.
+    #[error(
+        "spec.applications names namespaces; only policies in namespace {argocd}, Argo CD's own, may \
+         select Applications of others"
+    )]
+    ApplicationsOutOfReach {
+        /// Argo CD's namespace.
+        argocd: String,
+    },
 
     /// An Application's source can't be written.
     #[error("Application {application} can't be written: {problem}")]
@@ -320,11 +355,13 @@ impl Error {
             | Self::InvalidAuthor(_)
             | Self::HostNotAllowed { .. }
             | Self::AccessDenied { .. }
+            | Self::ApplicationsOutOfReach { .. }
             | Self::ArgocdCredentials(
                 ArgocdProblem::OtherNamespace | ArgocdProblem::NoApplication,
             )
             | Self::TooManyBuilds { .. }
             | Self::PutBack { .. }
+            | Self::NoCluster { .. }
             | Self::Conflict { .. } => Disposition::Stall,
             Self::WatchNotFound { .. }
             | Self::WatchNotReady { .. }
@@ -337,6 +374,7 @@ impl Error {
             | Self::InvalidSecret { .. }
             | Self::RegistriesCredential { .. }
             | Self::RegistriesSecret { .. }
+            | Self::Login { .. }
             | Self::ApplicationsUnavailable
             | Self::ArgocdCredentials(
                 ArgocdProblem::Project { .. } | ArgocdProblem::NoSecret { .. },
@@ -364,9 +402,10 @@ impl Error {
             | Self::ArgocdCredentials(ArgocdProblem::NoSecret { .. }) => Reason::SecretNotFound,
             Self::InvalidSecret { .. }
             | Self::RegistriesCredential { .. }
-            | Self::RegistriesSecret { .. } => Reason::InvalidSecret,
+            | Self::RegistriesSecret { .. }
+            | Self::Login { .. } => Reason::InvalidSecret,
             Self::WatchNotFound { .. } => Reason::WatchNotFound,
-            Self::AccessDenied { .. } => Reason::AccessDenied,
+            Self::AccessDenied { .. } | Self::ApplicationsOutOfReach { .. } => Reason::AccessDenied,
             Self::ArgocdCredentials(
                 ArgocdProblem::OtherNamespace
                 | ArgocdProblem::NoApplication
@@ -380,7 +419,9 @@ impl Error {
                 job::Error::Interrupted => Reason::GitUnavailable,
             },
             Self::Conflict { .. } => Reason::Conflict,
-            Self::ApplicationsUnavailable => Reason::ApplicationsUnavailable,
+            Self::ApplicationsUnavailable | Self::NoCluster { .. } => {
+                Reason::ApplicationsUnavailable
+            }
             Self::PutBack { .. } => Reason::PutBack,
             Self::NoApplication => Reason::NoApplication,
             Self::ApplicationPlace { .. } | Self::SourceAddress { .. } => Reason::InvalidSource,
@@ -389,6 +430,14 @@ impl Error {
                 Reason::ClusterAccessFailed
             }
         }
+    }
+
+    /// Whether an object is not there, or not for whoever asks.
+    pub(super) fn is_unreadable(&self) -> bool {
+        let Self::ReadObject { source, .. } = self else {
+            return matches!(self, Self::ObjectNotFound { .. });
+        };
+        matches!(source.as_ref(), kube::Error::Api(answer) if answer.code == 403)
     }
 
     /// The condition that follows.

@@ -14,6 +14,7 @@ mod image_update_policy;
 mod image_watch;
 mod legacy;
 mod observed;
+pub mod once;
 mod put_backs;
 mod registries;
 mod remote_errors;
@@ -25,5 +26,6 @@ mod status;
 mod tags;
 mod undecodable;
 mod union;
+mod webhooks;
 
 pub use run::run;

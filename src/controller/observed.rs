@@ -66,7 +66,11 @@ impl Pages for Observed {
 }
 
 fn inventory(context: &Context) -> Inventory {
-    let mut inventory = Inventory::default();
+    let mut inventory = Inventory {
+        // There even without objects: an alert is silent then because nothing is stalled.
+        stalled: [("ImageWatch", 0), ("ImageUpdatePolicy", 0)].into(),
+        ..Inventory::default()
+    };
     for watch in context.watches.state() {
         let DeserializeGuard(Ok(watch)) = &*watch else {
             undecodable("ImageWatch", &mut inventory);
@@ -104,10 +108,15 @@ fn inventory(context: &Context) -> Inventory {
     inventory
 }
 
-/// Counts an object by its condition `Ready`, which is `Unknown` before the first one.
+/// Counts an object by its condition `Ready`, which is `Unknown` before the first one, and by whether
+/// it is stalled.
 fn note(kind: &'static str, conditions: Option<&[Condition]>, inventory: &mut Inventory) {
-    let mut conditions = conditions.unwrap_or_default().iter();
-    let ready = conditions.find(|condition| condition.type_ == "Ready");
+    let conditions = conditions.unwrap_or_default();
+    let ready = conditions.iter().find(|it| it.type_ == "Ready");
+    let is_stalled = |it: &Condition| it.type_ == "Stalled" && it.status == "True";
+    if conditions.iter().any(is_stalled) {
+        *inventory.stalled.entry(kind).or_default() += 1;
+    }
     let (status, reason) = match ready {
         Some(ready) => (status(&ready.status), reason(&ready.reason)),
         None => ("Unknown", Reason::Progressing.as_str()),
@@ -119,6 +128,7 @@ fn note(kind: &'static str, conditions: Option<&[Condition]>, inventory: &mut In
 fn undecodable(kind: &'static str, inventory: &mut Inventory) {
     let label = (kind, "False", Reason::Undecodable.as_str());
     *inventory.objects.entry(label).or_default() += 1;
+    *inventory.stalled.entry(kind).or_default() += 1;
 }
 
 /// Whoever may write statuses could write any text.
@@ -171,6 +181,8 @@ mod tests {
             inventory.objects.into_iter().collect::<Vec<_>>(),
             [(("ImageWatch", status, reason), 1)]
         );
+        let is_stalled = condition.is_some_and(|it| it.type_ == "Stalled");
+        assert_eq!(inventory.stalled.contains_key("ImageWatch"), is_stalled);
     }
 
     #[test]

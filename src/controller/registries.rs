@@ -1,6 +1,8 @@
 //! What `registries.conf` adds to how a registry is asked: its address, its authorities, and a
 //! credential for those that name none of their own.
 
+use std::sync::Arc;
+
 use image_update_core::image::Repository;
 use image_update_core::registries_conf::Registry;
 use tracing::warn;
@@ -28,9 +30,22 @@ pub(super) async fn configure(
     wants_credential: bool,
     context: &Context,
 ) -> Result<(), Error> {
-    let Some(registry) = context.registries.find(repository) else {
-        return Ok(());
-    };
+    if let Some(registry) = context.registries.find(repository) {
+        configure_by(registry, repository, access, wants_credential, context).await?;
+    }
+    if let (Some(caller), None) = (&context.caller, &access.credential) {
+        access.credential = caller.logins.registry(repository).await?;
+    }
+    Ok(())
+}
+
+async fn configure_by(
+    registry: Arc<Registry>,
+    repository: &Repository,
+    access: &mut Access,
+    wants_credential: bool,
+    context: &Context,
+) -> Result<(), Error> {
     let host = registry.api_url.host_str().unwrap_or_default();
     let port = registry.api_url.port();
     if !context.allowed_hosts.allows(host, port) {

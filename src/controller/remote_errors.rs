@@ -121,7 +121,9 @@ pub(super) fn git_reason(error: &git::Error) -> Reason {
             | PathError::Directory
             | PathError::File
             | PathError::FileAndDirectory => Reason::UnsafePath,
-            PathError::LfsPointer | PathError::TooLarge => Reason::InvalidTarget,
+            PathError::LfsPointer | PathError::Filtered | PathError::TooLarge => {
+                Reason::InvalidTarget
+            }
         },
         E::TooManyFiles { .. } => Reason::InvalidTarget,
         E::Draft { .. } => Reason::InvalidSpec,

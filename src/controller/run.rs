@@ -7,34 +7,38 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::channel::mpsc;
 use futures::{FutureExt, Stream, StreamExt, future};
+use image_update_core::webhook::Push;
 use kube::Client;
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{
-    WatchStreamExt, predicates, utils::Predicate, utils::PredicateConfig, watcher as watch,
-};
+use kube::runtime::{WatchStreamExt, predicates, utils::Predicate, utils::PredicateConfig};
 use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::context::{Context, GuardedPolicy, GuardedWatch};
+use super::context::{Context, GuardedPolicy, GuardedWatch, Settings};
 use super::elect::Term;
 use super::gate::gate;
+use super::legacy::Legacy;
 use super::observed::Observed;
 use super::scope;
 use super::shards;
 use super::status::ReportError;
 use super::union::union;
-use super::{applications, image_update_policy, image_watch, legacy};
+use super::{applications, image_update_policy, image_watch, legacy, webhooks};
 use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
 use crate::config::{RunConfig, variable};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::conf::Registries;
 use crate::server::{self, Site};
+use crate::webhook;
 
 /// How long until an object is looked at again whose status could not be written.
 const REPORT_RETRY: Duration = Duration::from_secs(5);
@@ -49,11 +53,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
-    let listener = server::listen(Site::Probes, &config.metrics_address).await;
-    let listener = listener.context("--metrics-address can't be used")?;
-    let debug_address = config.debug_address.as_deref().unwrap_or_default();
-    let debug_listener = server::listen(Site::Debug, debug_address).await;
-    let debug_listener = debug_listener.context("--debug-address can't be used")?;
+    let Listeners { pages, hooks } = listen(config).await?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
@@ -61,7 +61,7 @@ pub async fn run(
     let (policy_trigger, triggered) = mpsc::unbounded();
     let context = Context::new(
         kube.clone(),
-        config,
+        (Settings::from(config), Legacy::new(config)),
         (allowed_hosts, registries(config)?),
         (watches.clone(), policies.clone()),
         (watch_trigger, policy_trigger),
@@ -71,28 +71,32 @@ pub async fn run(
     .context("the folder of --cache-dir can't be used")?;
 
     // Not among the tasks: it serves while they end, and goes with this function.
-    let mut pages = JoinSet::new();
-    for (site, listener) in [(Site::Probes, listener), (Site::Debug, debug_listener)] {
-        if let Some(listener) = listener {
-            info!(address = ?listener.local_addr().ok(), ?site, "Serving");
-            let observed = Arc::new(Observed(Arc::clone(&context)));
-            pages.spawn(server::serve(site, listener, observed));
-        }
-    }
-
+    let mut pages = serve(pages, &context);
     let (noting, known) = (Arc::clone(&context), context.watches_are_known.clone());
-    let watch_stream = objects(&kube, config, watch_writer, known, move |event| {
+    let (whole, watches_are_whole) = watch::channel(false);
+    let watch_stream = objects(&kube, config, watch_writer, (known, whole), move |event| {
         note_watch(&noting, event);
     });
     let (noting, known) = (Arc::clone(&context), context.policies_are_known.clone());
-    let policy_stream = objects(&kube, config, policy_writer, known, move |event| {
+    let (whole, policies_are_whole) = watch::channel(false);
+    let policy_stream = objects(&kube, config, policy_writer, (known, whole), move |event| {
         note_policy(&noting, event);
     });
     let settings = kube::runtime::controller::Config::default();
     let term = Term::of(&kube, config)?;
     let leads = context.leads.clone();
-    let watch_stream = gate(watch_stream, watches.clone(), leads.clone());
-    let policy_stream = gate(policy_stream, policies.clone(), leads.clone());
+    let watch_stream = gate(
+        watch_stream,
+        watches.clone(),
+        leads.clone(),
+        watches_are_whole,
+    );
+    let policy_stream = gate(
+        policy_stream,
+        policies.clone(),
+        leads.clone(),
+        policies_are_whole,
+    );
     // Nothing is lost: each policy is looked at when this replica begins to lead.
     let triggered = triggered.filter(move |_| future::ready(leads.is_cancelled()));
 
@@ -120,12 +124,50 @@ pub async fn run(
             .for_each(async |result| log_failure(result)),
     );
     follow(kube, config, &context, &mut tasks);
+    if let Some(listener) = hooks {
+        let (sender, pushed) = tokio::sync::mpsc::channel(webhooks::QUEUE);
+        pages.spawn(receive(listener, config, sender, context.metrics.clone()));
+        tasks.spawn(webhooks::follow(Arc::clone(&context), pushed, stop.clone()));
+    }
     info!(
         version = env!("CARGO_PKG_VERSION"),
         "The operator is running"
     );
     let timeout = Duration::from_secs(config.shutdown_timeout);
     term.during(supervise(tasks, stop, timeout), &context).await
+}
+
+/// Where others may ask.
+struct Listeners {
+    pages: [(Site, Option<TcpListener>); 2],
+    hooks: Option<TcpListener>,
+}
+
+async fn listen(config: &RunConfig) -> anyhow::Result<Listeners> {
+    let probes = server::listen(Site::Probes, &config.metrics_address).await;
+    let probes = probes.context("--metrics-address can't be used")?;
+    let debug_address = config.debug_address.as_deref().unwrap_or_default();
+    let debug = server::listen(Site::Debug, debug_address).await;
+    let debug = debug.context("--debug-address can't be used")?;
+    let hooks = server::listen(Site::Probes, &config.webhook.webhook_address).await;
+    let hooks = hooks.context("--webhook-address can't be used")?;
+    Ok(Listeners {
+        pages: [(Site::Probes, probes), (Site::Debug, debug)],
+        hooks,
+    })
+}
+
+/// Serves the pages until the set is dropped.
+fn serve(pages: [(Site, Option<TcpListener>); 2], context: &Arc<Context>) -> JoinSet<()> {
+    let mut serving = JoinSet::new();
+    for (site, listener) in pages {
+        if let Some(listener) = listener {
+            info!(address = ?listener.local_addr().ok(), ?site, "Serving");
+            let observed = Arc::new(Observed(Arc::clone(context)));
+            serving.spawn(server::serve(site, listener, observed));
+        }
+    }
+    serving
 }
 
 /// Follows what is neither a watch nor a policy.
@@ -145,6 +187,21 @@ fn follow(kube: Client, config: &RunConfig, context: &Arc<Context>, tasks: &mut 
         Arc::clone(context),
         stop.clone(),
     ));
+}
+
+/// Receives webhooks of registries until it is dropped.
+fn receive(
+    listener: TcpListener,
+    config: &RunConfig,
+    pushed: Sender<Vec<Push>>,
+    metrics: Metrics,
+) -> impl Future<Output = ()> + Send + 'static {
+    let secrets = webhook::Secrets::new(config.webhook.webhook_secret_dir.clone(), variable);
+    async move {
+        let types = secrets.served().await.join(" ");
+        info!(address = ?listener.local_addr().ok(), types, "Receiving webhooks");
+        webhook::serve(listener, webhook::Receiver::new(secrets, pushed, metrics)).await;
+    }
 }
 
 /// What else follows from a change of a watch.
@@ -197,12 +254,12 @@ async fn supervise(
 /// The objects of one kind as a stream that is silent about status writes.
 ///
 /// `watch_namespaces` of the configuration is honoured; `known` is cancelled once the store holds
-/// them all; `seen` is called for what happens, statuses too, after the store knows it.
+/// them all; `whole` says whether it does, and not while they are listed anew; `seen` is called for what happens, statuses too, after the store knows it.
 fn objects<K>(
     kube: &Client,
     config: &RunConfig,
     writer: Writer<DeserializeGuard<K>>,
-    known: CancellationToken,
+    (known, whole): (CancellationToken, watch::Sender<bool>),
     seen: impl Fn(&Event<DeserializeGuard<K>>) + Send + Sync + 'static,
 ) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
 where
@@ -218,7 +275,7 @@ where
     let mut watches: Vec<_> = apis
         .into_iter()
         .map(|api| {
-            watch(api, watcher::Config::default())
+            watcher::watcher(api, watcher::Config::default())
                 .default_backoff()
                 .boxed()
         })
@@ -236,8 +293,13 @@ where
         .reflect(writer)
         .inspect(move |event| {
             let Ok(event) = event else { return };
-            if matches!(event, Event::InitDone) {
-                known.cancel();
+            match event {
+                Event::Init => drop(whole.send_replace(false)),
+                Event::InitDone => {
+                    known.cancel();
+                    whole.send_replace(true);
+                }
+                Event::InitApply(_) | Event::Apply(_) | Event::Delete(_) => {}
             }
             seen(event);
         })

@@ -44,6 +44,8 @@ pub enum Part {
     Secrets,
     /// In these, too, if there are Argo CD Applications.
     Applications,
+    /// In these, too, if webhooks are received.
+    Webhooks,
     /// In the namespace of Argo CD, for policies with its repository credentials.
     ArgocdRepositories,
     /// In the operator's own namespace, for replicas that stand by.
@@ -51,7 +53,7 @@ pub enum Part {
 }
 
 /// All rights; those of a part stand together.
-pub const RIGHTS: [Right; 14] = [
+pub const RIGHTS: [Right; 15] = [
     Right {
         part: Part::Watched,
         group: GROUP,
@@ -134,6 +136,14 @@ pub const RIGHTS: [Right; 14] = [
         purpose: "The same, for one without a Lease.",
     },
     Right {
+        part: Part::Webhooks,
+        group: GROUP,
+        resources: &["imagewatches", "imageupdatepolicies"],
+        names: &[],
+        verbs: &["patch"],
+        purpose: "Asks for a look by an annotation when a registry tells of a push.",
+    },
+    Right {
         part: Part::ArgocdRepositories,
         group: "",
         resources: &["secrets"],
@@ -168,10 +178,11 @@ pub const RIGHTS: [Right; 14] = [
 ];
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Watched,
         Self::Secrets,
         Self::Applications,
+        Self::Webhooks,
         Self::ArgocdRepositories,
         Self::LeaderElection,
     ];
@@ -182,6 +193,7 @@ impl Part {
             Self::Watched => "watched",
             Self::Secrets => "secrets",
             Self::Applications => "applications",
+            Self::Webhooks => "webhooks",
             Self::ArgocdRepositories => "argocdRepositories",
             Self::LeaderElection => "leaderElection",
         }
@@ -192,6 +204,7 @@ impl Part {
         match self {
             Self::Watched | Self::Secrets => "namespaces that are looked at",
             Self::Applications => "the same, if there is Argo CD",
+            Self::Webhooks => "the same, if webhooks are received",
             Self::ArgocdRepositories => "Argo CD's namespace, for `credentials.argocd`",
             Self::LeaderElection => "the operator's own namespace",
         }

@@ -6,9 +6,10 @@ use gix::{ObjectId, hash, objs::Kind};
 use image_update_core::remote::{RepoFolder, RepoPath};
 
 use super::{
+    attributes::FILE_NAME,
     object::Object,
     store::Store,
-    tree::{Entries, EntryKind, MalformedTree},
+    tree::{Entries, Entry, EntryKind, MalformedTree},
     update::MAX_FILE_BYTES,
 };
 
@@ -36,6 +37,9 @@ pub enum PathError {
     /// A pointer to content in Git LFS.
     #[error("it is a git lfs pointer; its content is not in the repository")]
     LfsPointer,
+    /// What is in the repository is not what people see in their work trees.
+    #[error("git passes it through a filter (filter= in .gitattributes), which is not run here")]
+    Filtered,
     /// More than is read or written.
     #[error("it is larger than {} MiB", MAX_FILE_BYTES / 1024 / 1024)]
     TooLarge,
@@ -57,6 +61,8 @@ pub(crate) struct Located {
     pub(crate) files: BTreeMap<RepoPath, Option<ObjectId>>,
     /// The files that were found in folders.
     pub(crate) found: BTreeMap<RepoPath, ObjectId>,
+    /// The files of attributes on the way, by their folders with the slash.
+    pub(crate) attributes: BTreeMap<String, ObjectId>,
     /// Trees that are needed to go on.
     pub(crate) missing: BTreeSet<ObjectId>,
 }
@@ -154,6 +160,12 @@ fn follow<T>(
     let mut absent = node.children.iter().collect::<BTreeMap<_, _>>();
     for entry in Entries::new(&tree.data, hash) {
         let entry = entry.map_err(LocateError::Malformed)?;
+        if is_attributes(&entry) {
+            let place = node.any_path().map(|path| leading(path, depth - 1));
+            located
+                .attributes
+                .insert(place.unwrap_or_default(), entry.id);
+        }
         let Some(child) = absent.remove(&entry.name) else {
             continue;
         };
@@ -214,6 +226,12 @@ fn take_all(
     };
     for entry in Entries::new(&tree.data, hash) {
         let entry = entry.map_err(LocateError::Malformed)?;
+        if is_attributes(&entry) {
+            let place = folder.path().map(|path| format!("{path}/"));
+            located
+                .attributes
+                .insert(place.unwrap_or_default(), entry.id);
+        }
         // Names that no path of ours may have can't be written either.
         let name = str::from_utf8(entry.name).ok();
         let Some(path) = name.and_then(|name| folder.join(name).ok()) else {
@@ -234,6 +252,16 @@ fn take_all(
         }
     }
     Ok(())
+}
+
+fn is_attributes(entry: &Entry<'_>) -> bool {
+    entry.name == FILE_NAME && entry.kind() == EntryKind::File
+}
+
+/// So many components of a path, each with its slash.
+fn leading(path: &RepoPath, count: usize) -> String {
+    let names = path.components().take(count);
+    names.flat_map(|name| [name, "/"]).collect()
 }
 
 fn is_yaml(path: &RepoPath) -> bool {

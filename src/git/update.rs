@@ -34,7 +34,7 @@ pub struct Paths {
     /// Files by their paths. One that does not exist is no error.
     pub files: Vec<RepoPath>,
     /// Folders of which every file is read whose name says that it is YAML. What git has of
-    /// another kind (links, submodules, LFS pointers) or is too large is left out. One of these
+    /// another kind (links, submodules, LFS pointers, what passes a filter) or is too large is left out. One of these
     /// that is a file itself is read, too.
     pub folders: Vec<RepoFolder>,
 }
@@ -58,10 +58,10 @@ impl Paths {
         self.files.iter().chain(folders).any(is_at)
     }
 
-    /// Whether `path` is among the files or below a folder.
-    pub(crate) fn covers(&self, path: &RepoPath) -> bool {
+    /// Whether `path` is below a folder, or is one that is a file itself.
+    pub(crate) fn folds(&self, path: &RepoPath) -> bool {
         let is_it = |folder: &RepoFolder| folder.path() == Some(path) || folder.contains(path);
-        self.files.contains(path) || self.folders.iter().any(is_it)
+        self.folders.iter().any(is_it)
     }
 }
 

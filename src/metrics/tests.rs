@@ -31,6 +31,7 @@ fn inventory() -> Inventory {
     let ready = ("ImageWatch", "True", "Succeeded");
     Inventory {
         objects: BTreeMap::from([(ready, 2)]),
+        stalled: BTreeMap::from([("ImageWatch", 3)]),
         images: BTreeMap::from([("Held", 1), ("UpToDate", 4)]),
         tags: 7,
         applications: 3,
@@ -70,6 +71,7 @@ fn what_happened_is_counted() {
 #[test]
 fn what_objects_say_is_told_and_forgotten_with_them() {
     check(r#"image_update_objects{kind="ImageWatch",ready="True",reason="Succeeded"} 2"#);
+    check(r#"image_update_stalled{kind="ImageWatch"} 3"#);
     check(r#"image_update_images{state="Held"} 1"#);
     check("argocd_image_updater_images_watched_total 5");
     check("argocd_image_updater_applications_watched_total 3");
@@ -131,6 +133,8 @@ fn without_events_there_are_series_for_alerts_to_start_from() {
         "argocd_image_updater_images_updated_errors_total 0",
         "argocd_image_updater_images_checked_total 0",
         "image_update_git_push_races_total 0",
+        r#"image_update_git_operations_total{kind="update",outcome="refused"} 0"#,
+        r#"image_update_scan_duration_seconds_count{outcome="success"} 0"#,
     ] {
         assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
     }

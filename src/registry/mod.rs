@@ -21,6 +21,7 @@
 pub mod access;
 pub mod conf;
 pub mod credentials;
+pub mod docker;
 pub mod error;
 pub mod remark;
 

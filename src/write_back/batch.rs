@@ -5,12 +5,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use image_update_core::remote::BranchName;
-use image_update_core::template::TemplateData;
+use image_update_core::template::{ImageChange, TemplateData};
 use tokio::sync::oneshot;
 use tracing::{Span, debug};
 
 use super::compose::{Part, compose};
 use super::job::{Decided, Error, Job, Outcome};
+use super::journal::{Journal, Mode};
+use super::rehearsal::rehearse;
 use crate::git::error::{Error as GitError, UpdateError};
 use crate::git::remote::Remote;
 use crate::git::update::{Paths, Receipt, UpdateRequest};
@@ -25,13 +27,18 @@ pub(super) struct Queued {
 
 impl Queued {
     /// Nobody may wait any more: then the next reconciliation sees what became of the job.
-    fn answer(self, result: Result<Outcome, Error>) {
+    pub(super) fn answer(self, result: Result<Outcome, Error>) {
         drop(self.reply.send(result));
     }
 }
 
 /// Carries out jobs that read `branch`. Every one of them is answered.
-pub(super) async fn run(remote: &Remote, branch: Option<&BranchName>, queued: Vec<Queued>) {
+pub(super) async fn run(
+    remote: &Remote,
+    branch: Option<&BranchName>,
+    queued: Vec<Queued>,
+    journal: Option<&Journal>,
+) {
     let mut destinations: BTreeMap<Option<BranchName>, Vec<Queued>> = BTreeMap::new();
     let mut unnamed = Vec::new();
     for job in queued {
@@ -47,7 +54,12 @@ pub(super) async fn run(remote: &Remote, branch: Option<&BranchName>, queued: Ve
         destinations.entry(Some(name)).or_default().push(job);
     }
     for (push, jobs) in destinations {
-        write(remote, branch, push, jobs).await;
+        match journal {
+            Some(journal) if journal.mode() == Mode::Rehearse => {
+                rehearse(remote, branch, push, jobs, journal).await;
+            }
+            Some(_) | None => write(remote, branch, push, jobs, journal).await,
+        }
     }
 }
 
@@ -78,10 +90,12 @@ async fn named(
             ..
         } = &mut queued.job;
         let changes = match decide(&snapshot) {
-            Decided::Write { changes, .. } => changes,
+            Decided::Write(edits) => edits.into_iter().flat_map(|it| it.changes),
             Decided::Nothing => {
-                let branch = snapshot.branch.clone();
-                queued.answer(Ok(Outcome::UpToDate { branch }));
+                queued.answer(Ok(Outcome::UpToDate {
+                    branch: snapshot.branch.clone(),
+                    commit_id: snapshot.commit_id,
+                }));
                 continue;
             }
             Decided::Undecided => {
@@ -89,6 +103,7 @@ async fn named(
                 continue;
             }
         };
+        let changes: Vec<ImageChange> = changes.collect();
         let data = TemplateData {
             app_name: name,
             app_namespace: namespace,
@@ -111,6 +126,7 @@ async fn write(
     branch: Option<&BranchName>,
     push: Option<BranchName>,
     mut queued: Vec<Queued>,
+    journal: Option<&Journal>,
 ) {
     while !queued.is_empty() {
         let request = UpdateRequest {
@@ -123,10 +139,12 @@ async fn write(
             .map(|it| (it.job, (it.reply, it.span)))
             .unzip();
         let mut parts = Vec::new();
+        let mut noted = None;
         let result = remote
             .update_all(&request, |snapshot| {
                 let composed = compose(&mut jobs, snapshot);
                 parts = composed.parts;
+                noted = journal.map(|_| (snapshot.files.clone(), composed.drafts.clone()));
                 Ok::<_, Infallible>(composed.drafts)
             })
             .await;
@@ -144,6 +162,13 @@ async fn write(
                     jobs = queued.len(),
                     "Carried out a batch"
                 );
+                if let (Some(journal), Some((before, drafts))) = (journal, noted)
+                    && let Receipt::Pushed {
+                        branch, commits, ..
+                    } = &receipt
+                {
+                    journal.push(remote.url(), branch, before, drafts, commits);
+                }
                 for (queued, part) in queued.into_iter().zip(parts) {
                     queued.answer(outcome(part, &receipt));
                 }
@@ -159,32 +184,33 @@ async fn write(
 }
 
 fn outcome(part: Part, receipt: &Receipt) -> Result<Outcome, Error> {
-    let draft = match part {
+    let drafts = match part {
         Part::Failed(error) => return Err(error),
         Part::Undecided => return Ok(Outcome::Undecided),
-        Part::Nothing => None,
-        Part::In(draft) => Some(draft),
+        Part::Nothing => 0..0,
+        Part::In(drafts) => drafts,
     };
     let branch = receipt.branch().clone();
-    if let (
-        Some(draft),
-        Receipt::Pushed {
-            commits, attempts, ..
-        },
-    ) = (draft, receipt)
-        && let Some(commit_id) = commits.get(draft).copied().flatten()
+    if let Receipt::Pushed {
+        commits, attempts, ..
+    } = receipt
+        && let Some(own) = commits.get(drafts)
+        && let Some(commit_id) = own.iter().flatten().last()
     {
         return Ok(Outcome::Written {
-            commit_id,
+            commit_id: *commit_id,
             branch,
             attempts: *attempts,
         });
     }
-    Ok(Outcome::UpToDate { branch })
+    Ok(Outcome::UpToDate {
+        branch,
+        commit_id: receipt.commit_id(),
+    })
 }
 
 /// Every file that a job looks at, once.
-fn paths(jobs: &[Queued]) -> Paths {
+pub(super) fn paths(jobs: &[Queued]) -> Paths {
     let mut all = Paths::default();
     for queued in jobs {
         all.extend(&queued.job.paths);
@@ -193,7 +219,7 @@ fn paths(jobs: &[Queued]) -> Paths {
 }
 
 /// Answers the jobs that an error is about: all of them, unless it is about a path.
-fn without_failed(jobs: Vec<Queued>, error: GitError) -> Vec<Queued> {
+pub(super) fn without_failed(jobs: Vec<Queued>, error: GitError) -> Vec<Queued> {
     let error = Arc::new(error);
     let is_concerned = |queued: &Queued| {
         let paths = &queued.job.paths;
@@ -221,7 +247,7 @@ fn without_draft(jobs: Vec<Queued>, parts: &[Part], draft: usize, error: GitErro
     let mut rest = Vec::new();
     for (queued, part) in jobs.into_iter().zip(parts) {
         match part {
-            Part::In(index) if *index == draft => {
+            Part::In(drafts) if drafts.contains(&draft) => {
                 queued.answer(Err(Error::Git(Arc::clone(&error))));
             }
             Part::Failed(error) => queued.answer(Err(error.clone())),

@@ -16,4 +16,6 @@ mod compose;
 pub mod git;
 pub mod git_credentials;
 pub mod job;
+pub mod journal;
+mod rehearsal;
 mod window;

@@ -5,8 +5,10 @@ mod convert;
 mod edit;
 mod errors;
 mod explain;
+mod explain_policy;
 mod golden;
 mod in_place;
+mod offline;
 mod selection_page;
 mod shell;
 mod test_image;
@@ -17,14 +19,14 @@ use std::process::{Command, Stdio};
 
 /// How a run of the program ended.
 #[derive(Debug, PartialEq, Eq)]
-struct Ran {
-    code: Option<i32>,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
     stdout: Vec<u8>,
-    stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).expect("the program prints text")
     }
 
@@ -44,7 +46,7 @@ impl Ran {
 }
 
 /// A run of the program in `folder`, which is its home, too. It sees no variable but `variables`.
-fn run_with(
+pub(crate) fn run_with(
     program: &Path,
     folder: &Path,
     arguments: &[&str],
@@ -84,7 +86,7 @@ fn run_in(folder: &Path, arguments: &[&str], input: &[u8]) -> Ran {
 }
 
 /// A run in a folder of its own.
-fn run(arguments: &[&str], input: &str) -> Ran {
+pub(crate) fn run(arguments: &[&str], input: &str) -> Ran {
     let folder = tempfile::tempdir().expect("a folder can be made");
     run_in(folder.path(), arguments, input.as_bytes())
 }

@@ -4,6 +4,8 @@
 
 mod access;
 mod branch;
+mod fetch;
+mod odd;
 mod race;
 mod sign;
 mod ssh;

@@ -45,6 +45,12 @@
   resources: ["deployments"]
   verbs: ["list"]
 {{- end }}
+{{- define "image-update-operator.rules.webhooks" -}}
+# Asks for a look by an annotation when a registry tells of a push.
+- apiGroups: ["image-update.dev"]
+  resources: ["imagewatches", "imageupdatepolicies"]
+  verbs: ["patch"]
+{{- end }}
 {{- define "image-update-operator.rules.argocdRepositories" -}}
 # Reads the repository Secrets, which have a label and any name.
 - apiGroups: [""]

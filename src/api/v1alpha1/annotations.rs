@@ -3,6 +3,8 @@
 
 use kube::core::ObjectMeta;
 
+use super::{ORIGIN_ANNOTATIONS, ORIGIN_LABEL};
+
 /// Any new value of this annotation asks for a reconciliation now.
 pub const REQUESTED_AT: &str = "image-update.dev/requestedAt";
 
@@ -18,14 +20,31 @@ pub const PINS: &str = "image-update.dev/pins";
 /// On an object that the operator made from annotations: what was written last, as one word.
 pub const CONVERTED: &str = "image-update.dev/converted";
 
+/// On a policy that the operator made from annotations: what is wrong with those, a line each.
+pub const PROBLEMS: &str = "image-update.dev/problems";
+
 /// The value of an annotation.
 pub fn annotation<'a>(metadata: &'a ObjectMeta, name: &str) -> Option<&'a str> {
     metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }
 
+/// What is wrong with the annotations that a policy was made from, as long as it is not its
+/// owner's own.
+pub fn problems(metadata: &ObjectMeta) -> Option<&str> {
+    let origin = metadata.labels.as_ref()?.get(ORIGIN_LABEL)?;
+    let problems = annotation(metadata, PROBLEMS)?;
+    (origin == ORIGIN_ANNOTATIONS).then_some(problems)
+}
+
 /// The last request for a reconciliation.
 pub fn requested_at(metadata: &ObjectMeta) -> Option<&str> {
     annotation(metadata, REQUESTED_AT)
+}
+
+/// Whether somebody asked for a reconciliation since the request that was handled last.
+pub fn is_requested(metadata: &ObjectMeta, handled: Option<&str>) -> bool {
+    let requested = requested_at(metadata);
+    requested.is_some() && requested != handled
 }
 
 /// The last release of what is held.

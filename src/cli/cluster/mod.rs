@@ -2,6 +2,7 @@
 //! rights of the user.
 
 mod act;
+mod explain;
 mod get;
 
 use clap::Args;
@@ -14,6 +15,7 @@ use super::failure::Failure;
 pub(super) use act::{
     PinArgs, ReconcileArgs, ReleaseArgs, SuspendArgs, pin, reconcile, release, resume, suspend,
 };
+pub(super) use explain::{ExplainPolicyArgs, explain_policy};
 pub(super) use get::{GetArgs, get};
 
 /// Which cluster, and where in it.

@@ -8,15 +8,15 @@ use image_update_core::plan::{Format, Overrides, Target};
 use image_update_core::remote::{BranchName, RemoteUrl, RepoPath};
 use image_update_core::target::manifests::Scope;
 
+use super::known_candidates;
 use crate::api::v1alpha1::ManifestImages;
 use crate::api::validate::{
-    self, ApplicationRule, GitModel, PolicyModel, TargetFormat, TargetModel, WriteBackModel,
+    self, ApplicationRule, GitModel, PolicyModel, Reach, TargetFormat, TargetModel, WriteBackModel,
 };
 use crate::controller;
 use crate::controller::applications::Known;
 use crate::controller::context::GuardedPolicy;
 use crate::controller::error::{Error, PlaceProblem};
-use crate::controller::status::names;
 
 /// What is written at once.
 pub(super) enum Destination {
@@ -94,9 +94,10 @@ pub(super) struct Selection {
 /// Files by the remote and the branch they are in.
 type Remotes = BTreeMap<(String, Option<String>), Vec<Target>>;
 
-/// The destinations of a policy among `applications`, those of its namespace.
+/// The destinations of a policy among `applications`, those that it may select.
 pub(super) fn select(
     model: &PolicyModel,
+    reach: Reach<'_>,
     applications: &[Arc<Known>],
     argocd_namespace: &str,
 ) -> Result<Selection, Error> {
@@ -107,9 +108,8 @@ pub(super) fn select(
     let mut remotes = Remotes::new();
     let mut matched = 0;
     for known in applications {
-        let (name, labels) = (&known.facts.name, &known.labels);
-        let rule = model.applications.iter();
-        let Some(rule) = rule.clone().find(|rule| rule.selects(name, labels)) else {
+        let selects = |rule: &&ApplicationRule| rule.selects(reach, known.key(), &known.labels);
+        let Some(rule) = model.applications.iter().find(selects) else {
             continue;
         };
         matched += 1;
@@ -127,7 +127,7 @@ pub(super) fn select(
             }),
         };
         if let Err(problem) = result {
-            let application = format!("{}/{name}", known.facts.namespace);
+            let application = format!("{}/{}", known.facts.namespace, known.facts.name);
             let error = Error::ApplicationPlace {
                 application: application.clone(),
                 problem,
@@ -156,12 +156,10 @@ pub(in crate::controller) fn targets(
     let Ok(model) = validate::image_update_policy(&policy.spec) else {
         return Vec::new();
     };
-    let applications = if model.applications.is_empty() {
-        Vec::new()
-    } else {
-        context.applications.of_namespace(names(&policy.metadata).0)
-    };
-    let selection = select(&model, &applications, &context.argocd_namespace);
+    let scope = &context.application_scope;
+    let reach = scope.reach(&policy.metadata);
+    let applications = known_candidates(&model, reach, context);
+    let selection = select(&model, reach, &applications, &scope.argocd);
     let destinations = selection.unwrap_or_default().destinations;
     destinations.iter().map(Destination::name).collect()
 }

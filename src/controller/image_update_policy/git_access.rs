@@ -5,9 +5,10 @@
 //! was started so, and then for Applications whose project permits the remote.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use image_update_core::remote::RemoteUrl;
+use image_update_core::secret::SecretData;
 
 use super::destinations::Destination;
 use crate::api::v1alpha1::ImageUpdatePolicy;
@@ -48,11 +49,18 @@ pub(super) async fn of_policy(
             ..RemoteOptions::default()
         },
         CredentialsModel::Secret(name) => {
-            let secret = secrets::secret(&context.kube, namespace, name).await?;
-            read(secret.name, secret.data, insecure, context).await?
+            match secrets::secret(&context.kube, namespace, name).await {
+                Ok(secret) => read(secret.name, secret.data, insecure, context).await?,
+                // Whoever calls need not have the cluster's Secrets: their own logins serve.
+                Err(error) if context.caller.is_some() && error.is_unreadable() => RemoteOptions {
+                    insecure,
+                    ..RemoteOptions::default()
+                },
+                Err(error) => return Err(error),
+            }
         }
         CredentialsModel::Argocd => {
-            let is_own = namespace == context.argocd_namespace;
+            let is_own = namespace == context.application_scope.argocd;
             if !is_own && context.argocd_credentials != ArgocdCredentials::All {
                 return Err(Error::ArgocdCredentials(ArgocdProblem::OtherNamespace));
             }
@@ -72,18 +80,24 @@ impl GitAccess {
         context: &Context,
     ) -> Result<Cow<'_, RemoteOptions>, Error> {
         let insecure = match self {
-            Self::Same(options) => return Ok(Cow::Borrowed(options)),
+            Self::Same(options) => {
+                return with_login(Cow::Borrowed(options), remote, context).await;
+            }
             Self::Argocd { insecure } => *insecure,
         };
         let namespace = names(&policy.metadata).0;
-        let projects = projects(namespace, destination, context);
-        let is_own = namespace == context.argocd_namespace;
+        let projects = projects(destination, context);
+        let is_own = namespace == context.application_scope.argocd;
         if projects.is_empty() && !is_own {
             return Err(Error::ArgocdCredentials(ArgocdProblem::NoApplication));
         }
         let argocd = &context.argocd_repositories;
-        let argocd = argocd.get(&context.kube, &context.argocd_namespace).await?;
-        if let Some(project) = projects.iter().find(|it| !argocd.permits(it, remote)) {
+        let argocd = argocd
+            .get(&context.kube, &context.application_scope.argocd)
+            .await?;
+        // Without a cluster the projects may not be known; the remote has the last word.
+        let mut judged = projects.iter().filter(|_| context.caller.is_none());
+        if let Some(project) = judged.find(|it| !argocd.permits(it, remote)) {
             return Err(Error::ArgocdCredentials(ArgocdProblem::Project {
                 project: project.clone(),
                 remote: remote.clone(),
@@ -91,23 +105,55 @@ impl GitAccess {
         }
         // What is for one project is not for what two write together.
         let project = projects.first().filter(|_| projects.len() == 1);
-        let data = argocd.secret(remote, project.map(String::as_str));
-        let data = data.ok_or_else(|| {
-            let remote = remote.clone();
-            Error::ArgocdCredentials(ArgocdProblem::NoSecret { remote })
-        })?;
-        let name = format!("of Argo CD for {remote}");
-        let options = read(name, data, insecure, context).await?;
-        Ok(Cow::Owned(options))
+        let options = match argocd.secret(remote, project.map(String::as_str)) {
+            Some(data) => {
+                let name = format!("of Argo CD for {remote}");
+                read(name, data, insecure, context).await?
+            }
+            None if context.caller.is_some() => RemoteOptions {
+                insecure,
+                ..RemoteOptions::default()
+            },
+            None => {
+                let remote = remote.clone();
+                return Err(Error::ArgocdCredentials(ArgocdProblem::NoSecret { remote }));
+            }
+        };
+        with_login(Cow::Owned(options), remote, context).await
     }
 }
 
+/// The same options, with the login of the person who calls where they have no credential.
+async fn with_login<'a>(
+    options: Cow<'a, RemoteOptions>,
+    remote: &RemoteUrl,
+    context: &Context,
+) -> Result<Cow<'a, RemoteOptions>, Error> {
+    let Some(caller) = context
+        .caller
+        .as_ref()
+        .filter(|_| options.credential.is_none())
+    else {
+        return Ok(options);
+    };
+    let credential = caller.logins.remote(remote).await?;
+    Ok(match credential {
+        Some(_) => Cow::Owned(RemoteOptions {
+            credential,
+            ..options.into_owned()
+        }),
+        None => options,
+    })
+}
+
 /// The projects of the Applications whose files a destination has.
-fn projects(namespace: &str, destination: &Destination, context: &Context) -> BTreeSet<String> {
+fn projects(destination: &Destination, context: &Context) -> BTreeSet<String> {
     let names = destination.applications();
-    let all = context.applications.of_namespace(namespace);
-    all.into_iter()
-        .filter(|it| names.contains(&format!("{namespace}/{}", it.facts.name)))
+    let keys = names.iter().filter_map(|name| {
+        let (namespace, name) = name.split_once('/')?;
+        Some((namespace.to_owned(), name.to_owned()))
+    });
+    keys.filter_map(|key| context.applications.get(&key))
         .map(|it| it.facts.project.clone())
         .collect()
 }
@@ -115,7 +161,7 @@ fn projects(namespace: &str, destination: &Destination, context: &Context) -> BT
 /// Reads the data of the Secret `name`.
 async fn read(
     name: String,
-    mut data: BTreeMap<String, Vec<u8>>,
+    mut data: SecretData,
     insecure: bool,
     context: &Context,
 ) -> Result<RemoteOptions, Error> {

@@ -53,7 +53,7 @@ fn counts(attempt: &Attempt) -> ImageCounts {
             .count();
         match &write.written {
             Ok(Written::Pushed { .. } | Written::Patched { .. }) => counts.updated += changes,
-            Ok(Written::Nothing { .. }) => {}
+            Ok(Written::Nothing { .. } | Written::Rehearsed) => {}
             Err(_) => {
                 counts.failed += changes;
                 counts.unwritten += changes;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use image_update_core::plan::Plan;
 use image_update_core::schedule;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 
@@ -56,7 +56,7 @@ impl Report {
     ) -> Self {
         let old = previous.cloned().unwrap_or_default();
         let mut images = image_statuses(policy, &old, outcome);
-        settled.note(&mut images, outcome);
+        let settled_branches = settled.note(&mut images, outcome);
         let verdict = verdict(outcome, &images);
         let applications = match outcome {
             Ok(Outcome::Decided(attempt)) => applications::summarise(attempt),
@@ -84,14 +84,10 @@ impl Report {
         let mut notices: Vec<Notice> = events::warning(before, &verdict).into_iter().collect();
         let mut status = ImageUpdatePolicyStatus {
             observed_generation: policy.metadata.generation,
-            conditions: conditions::merge(
-                &old.conditions,
-                &verdict,
-                policy.metadata.generation,
-                now,
-            ),
+            conditions: conditions(policy, &old, &verdict, now),
             summary: Some(summary(&images, applications.as_ref())),
             images,
+            settled_branches,
             attention: match &applications {
                 Some((_, attention)) => attention.clone(),
                 None => Vec::new(),
@@ -131,6 +127,22 @@ impl Report {
     }
 }
 
+/// The conditions of `verdict`, and that of the annotations that the policy was made from.
+fn conditions(
+    policy: &ImageUpdatePolicy,
+    old: &ImageUpdatePolicyStatus,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let generation = policy.metadata.generation;
+    let mut all = conditions::merge(&old.conditions, verdict, generation, now);
+    let problems = annotations::problems(&policy.metadata);
+    let about_annotations =
+        conditions::invalid_annotations(&old.conditions, problems, generation, now);
+    all.extend(about_annotations);
+    all
+}
+
 /// Whether the reconciliation failed in a way that is worth counting for the back-off.
 pub(super) fn is_failure(outcome: &Result<Outcome, Error>) -> bool {
     errors(outcome).any(|error| match error.disposition() {
@@ -140,7 +152,7 @@ pub(super) fn is_failure(outcome: &Result<Outcome, Error>) -> bool {
 }
 
 /// Everything that went wrong, the gravest first.
-fn errors(outcome: &Result<Outcome, Error>) -> Box<dyn Iterator<Item = &Error> + '_> {
+pub(super) fn errors(outcome: &Result<Outcome, Error>) -> Box<dyn Iterator<Item = &Error> + '_> {
     match outcome {
         Err(error) => Box::new(std::iter::once(error)),
         Ok(Outcome::Suspended) => Box::new(std::iter::empty()),
@@ -351,13 +363,12 @@ fn delay(
 fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -> Option<Notice> {
     let line = changes_line(write);
     let (write, place, action) = match &write.written {
-        Ok(Written::Pushed {
-            commit_id, branch, ..
-        }) => {
+        Ok(Written::Pushed { commit, .. }) => {
+            let (id, branch) = (&commit.id, &commit.branch);
             let remote = write.remote.as_ref().map(ToString::to_string);
             let record = LastWrite {
                 time: Time(now),
-                commit: Some(commit_id.clone()),
+                commit: Some(id.to_string()),
                 branch: Some(branch.to_string()),
                 repository: remote.clone(),
                 application: None,
@@ -366,7 +377,7 @@ fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -
             let remote = remote.unwrap_or_default();
             (
                 record,
-                format!("commit {commit_id} on {branch} of {remote}"),
+                format!("commit {id} on {branch} of {remote}"),
                 "Push",
             )
         }
@@ -381,7 +392,7 @@ fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -
             };
             (record, format!("Application {application}"), "Patch")
         }
-        Ok(Written::Nothing { .. }) | Err(_) => return None,
+        Ok(Written::Nothing { .. } | Written::Rehearsed) | Err(_) => return None,
     };
     remember(status, write, &line);
     Some(Notice {

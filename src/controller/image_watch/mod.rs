@@ -93,6 +93,21 @@ pub(super) async fn reconcile(
     Ok(report.action)
 }
 
+/// Scans a watch for a person, and returns it with the status that the operator would write.
+pub(super) async fn look_once(watch: &ImageWatch, context: &Context) -> ImageWatch {
+    let now = context.clock.now();
+    let outcome = if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
+        Ok(Outcome::Suspended)
+    } else {
+        run(watch, context, now).await
+    };
+    let report = Report::new(watch, watch.status.as_ref(), &outcome, 0, now);
+    ImageWatch {
+        status: Some(report.status),
+        ..watch.clone()
+    }
+}
+
 /// The fallible part. Owns no status, no events, no requeue.
 async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
     let model = validate::image_watch(&watch.spec).map_err(Error::InvalidSpec)?;
@@ -106,7 +121,9 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
     }
     let (namespace, name) = names(&watch.metadata);
     let access = access(namespace, &watch.spec, &model, context).await?;
-    let max_age = if is_requested(watch) {
+    let handled = watch.status.as_ref();
+    let handled = handled.and_then(|status| status.last_handled_reconcile_at.as_deref());
+    let max_age = if annotations::is_requested(&watch.metadata, handled) {
         std::time::Duration::ZERO
     } else {
         model.interval
@@ -127,14 +144,6 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
         changed,
         now,
     })))
-}
-
-/// Whether somebody asked for a scan since the last one that was asked for.
-fn is_requested(watch: &ImageWatch) -> bool {
-    let requested = annotations::requested_at(&watch.metadata);
-    let status = watch.status.as_ref();
-    let handled = status.and_then(|status| status.last_handled_reconcile_at.as_deref());
-    requested.is_some() && requested != handled
 }
 
 /// The tags of a scan without those that the watch excludes. When they were first seen is taken

@@ -23,6 +23,9 @@ pub(super) const APPLICATION_API: &str = "argoproj.io/v1alpha1";
 /// The kind that owns a converted policy.
 pub(super) const APPLICATION_KIND: &str = "Application";
 
+/// The most that a policy's annotation says of problems, in bytes; a condition shows less.
+const LONGEST_PROBLEMS_BYTES: usize = 4096;
+
 /// Whether the object was made from annotations, and nobody has taken it over since.
 pub(super) fn is_converted(meta: &ObjectMeta) -> bool {
     let label = meta.labels.as_ref().and_then(|it| it.get(ORIGIN_LABEL));
@@ -57,9 +60,15 @@ pub(super) fn marked_policy(
     known: &Known,
     problems: &[Diagnostic],
 ) -> ImageUpdatePolicy {
-    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    let mark = mark_of(&(&policy.spec, &known.uid, problems));
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let mark = mark_of(&(&policy.spec, &known.uid, texts));
     stamp(&mut policy.metadata, mark);
+    if !problems.is_empty() {
+        let mut text = sentences(problems);
+        text.truncate(text.floor_char_boundary(LONGEST_PROBLEMS_BYTES));
+        let all = policy.metadata.annotations.get_or_insert_default();
+        all.insert(annotations::PROBLEMS.to_owned(), text);
+    }
     policy.metadata.owner_references = Some(vec![OwnerReference {
         api_version: APPLICATION_API.to_owned(),
         kind: APPLICATION_KIND.to_owned(),
@@ -97,6 +106,8 @@ pub(super) fn is_current<S: Serialize>(
     let owners = |meta: &ObjectMeta| meta.owner_references.clone().unwrap_or_default();
     is_converted(found)
         && mark(found) == mark(wanted)
+        && annotations::annotation(found, annotations::PROBLEMS)
+            == annotations::annotation(wanted, annotations::PROBLEMS)
         && owners(wanted)
             .iter()
             .all(|owner| owners(found).iter().any(|it| it.uid == owner.uid))
@@ -122,22 +133,29 @@ fn holds(found: &Value, wanted: &Value) -> bool {
 
 /// What to tell of the annotations' problems; nothing if there are none.
 pub(super) fn notice(problems: &[Diagnostic]) -> Option<Notice> {
-    let is_error = |it: &Diagnostic| it.problem.severity() == Severity::Error;
-    let told = |it: &Diagnostic| format!("{it}; {}", it.problem.hint());
     let type_ = match problems {
         [] => return None,
         problems if problems.iter().any(is_error) => EventType::Warning,
         _ => EventType::Normal,
     };
-    // Errors first, because a note is cut.
-    let (errors, warnings): (Vec<_>, Vec<_>) = problems.iter().partition(|it| is_error(it));
-    let sentences: Vec<String> = errors.into_iter().chain(warnings).map(told).collect();
     Some(Notice {
         type_,
         reason: Reason::InvalidAnnotations,
         action: "Convert",
-        note: sentences.join("\n"),
+        note: sentences(problems),
     })
+}
+
+fn is_error(problem: &Diagnostic) -> bool {
+    problem.problem.severity() == Severity::Error
+}
+
+/// The problems and what helps, a line each. Errors come first, because notes are cut.
+fn sentences(problems: &[Diagnostic]) -> String {
+    let told = |it: &Diagnostic| format!("{it}; {}", it.problem.hint());
+    let (errors, warnings): (Vec<_>, Vec<_>) = problems.iter().partition(|it| is_error(it));
+    let sentences: Vec<String> = errors.into_iter().chain(warnings).map(told).collect();
+    sentences.join("\n")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::Registries;
-use super::program::{self, ProgramError};
+use crate::program::{self, Call, ProgramError};
 use crate::registry::Credential;
 
 /// Reads environment variables: `None` for one that is not set, empty, or not text.
@@ -135,7 +135,7 @@ impl Registries {
                 return Ok(credential.clone());
             }
         }
-        let said = program::run(path).await;
+        let said = program::run(path.as_os_str(), Call::default()).await;
         let said = said.map_err(|source| CredentialError::Program {
             path: path.clone(),
             source,

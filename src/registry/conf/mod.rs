@@ -5,7 +5,6 @@
 //! here, Secrets by whoever has a cluster.
 
 mod credential;
-mod program;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
@@ -21,7 +20,6 @@ use tracing::{info, warn};
 use super::access::Access;
 use credential::Cached;
 pub use credential::{CredentialError, Environment, Source};
-pub use program::ProgramError;
 
 /// How often the file is looked at. The kubelet takes up to two minutes to bring a changed
 /// `ConfigMap`.

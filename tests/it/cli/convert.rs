@@ -38,6 +38,25 @@ async fn what_is_printed_is_accepted_by_an_api_server() {
     }
 }
 
+#[test]
+fn every_example_of_the_guide_is_a_case() {
+    let guide = include_str!("../../../docs/guides/migrate.md");
+    let cases = fs::read_dir(CASES).expect("there are cases");
+    let cases: Vec<String> = cases
+        .flat_map(|entry| {
+            let case = entry.expect("the folder can be read").path();
+            ["app.yaml", "expected.txt"].map(|file| fs::read_to_string(case.join(file)))
+        })
+        .filter_map(Result::ok)
+        .collect();
+    let blocks = guide.split("```yaml\n").skip(1);
+    let blocks: Vec<&str> = blocks.filter_map(|it| it.split("```").next()).collect();
+    assert!(blocks.len() >= 4, "{blocks:?}");
+    for block in blocks {
+        assert!(cases.iter().any(|case| case.contains(block)), "{block}");
+    }
+}
+
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()

@@ -1,5 +1,7 @@
 //! Applications with the predecessor's annotations: policies made of them, commits made of those.
 
+mod cases;
+mod every_form;
 mod old_updater;
 
 use std::fs;
@@ -8,9 +10,9 @@ use std::time::Duration;
 use image_update_operator::api::v1alpha1::{ImageUpdatePolicy, ImageWatch};
 use image_update_testkit::registry::Registry;
 use k8s_openapi::api::events::v1::Event;
-use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::discovery::ApiResource;
+use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -69,14 +71,7 @@ impl Legacy {
     }
 
     fn applications_of(&self, namespace: &str) -> Api<DynamicObject> {
-        let resource = ApiResource {
-            group: "argoproj.io".to_owned(),
-            version: "v1alpha1".to_owned(),
-            api_version: "argoproj.io/v1alpha1".to_owned(),
-            kind: "Application".to_owned(),
-            plural: "applications".to_owned(),
-        };
-        Api::namespaced_with(self.world.kube.clone(), namespace, &resource)
+        applications_of(&self.world.kube, namespace)
     }
 
     /// Applies an Application whose source is the folder of its name, of this type. Annotations that
@@ -198,6 +193,17 @@ impl Legacy {
     fn kustomization(&self, tag: &str) -> String {
         kustomization(&self.registry, tag)
     }
+}
+
+fn applications_of(kube: &Client, namespace: &str) -> Api<DynamicObject> {
+    let resource = ApiResource {
+        group: "argoproj.io".to_owned(),
+        version: "v1alpha1".to_owned(),
+        api_version: "argoproj.io/v1alpha1".to_owned(),
+        kind: "Application".to_owned(),
+        plural: "applications".to_owned(),
+    };
+    Api::namespaced_with(kube.clone(), namespace, &resource)
 }
 
 fn kustomization(registry: &Registry, tag: &str) -> String {
@@ -479,8 +485,17 @@ async fn a_mistake_is_told_on_the_application_and_disturbs_nobody_else() {
         .kustomized("good", &[("write-back-target", "kustomization:../..")])
         .await;
     legacy.world.policy_becomes("good", "Suspended").await;
+    let problem = async || {
+        let status = legacy.world.policy_status("good").await;
+        let mut conditions = status.conditions.into_iter();
+        let found = conditions.find(|it| it.type_ == "InvalidAnnotations");
+        found.map(|it| it.message)
+    };
+    let message = problem().await.expect("the policy says why");
+    assert!(message.contains("/write-back-target:1: "), "{message}");
     legacy.kustomized("good", &[]).await;
     legacy.world.policy_becomes("good", "Succeeded").await;
+    assert_eq!(problem().await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,6 +40,14 @@ fn the_chart_and_the_kustomization_install_the_same() {
     }
 }
 
+#[test]
+fn every_sample_is_among_those_to_look_at() {
+    let rendered = objects(kustomized(&project("config/samples")).as_bytes());
+    let folder = std::fs::read_dir(project("config/samples/accepted"));
+    let files = folder.expect("there are samples").count();
+    assert!(rendered.len() >= files, "{} of {files}", rendered.len());
+}
+
 /// Objects by kind, namespace and name, without the marks of the tool that made them.
 fn comparable(objects: Vec<Value>) -> BTreeMap<String, Value> {
     let named = objects.into_iter().map(|mut object| {

@@ -5,9 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use image_update_core::image::Repository;
-use image_update_operator::registry::conf::{
-    CredentialError, LoadError, ProgramError, Registries, Source,
-};
+use image_update_operator::program::ProgramError;
+use image_update_operator::registry::conf::{CredentialError, LoadError, Registries, Source};
 use image_update_operator::registry::{Access, Client, Credential};
 use image_update_testkit::registry::Registry;
 use tempfile::TempDir;

@@ -57,6 +57,15 @@ impl<'a> Annotations<'a> {
         }
     }
 
+    /// What other fields say, as annotations by their names without the prefix.
+    pub(super) fn of_rows(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        Self {
+            values: rows.collect(),
+            read: BTreeSet::new(),
+            problems: Vec::new(),
+        }
+    }
+
     /// The value of `key`, even an empty one.
     pub(super) fn take(&mut self, key: &str) -> Option<Value<'a>> {
         let (&key, &text) = self.values.get_key_value(key)?;

@@ -8,15 +8,26 @@ use crate::policy::{AllowTagsError, PatternError, StrategyError, StrategyNameErr
 use crate::remote::RemoteUrlError;
 use crate::template::BranchTemplateError;
 
-/// A problem of one annotation.
+/// A problem of one annotation, or of one field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnostic {
-    /// The annotation's name without the prefix.
-    key: Excerpt,
-    /// The character of its value where the problem is, from 1.
-    pub column: usize,
+    place: Place,
     /// What is wrong.
     pub problem: Problem,
+}
+
+/// Where a problem is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the value of an annotation.
+    Annotation {
+        /// Its name without the prefix.
+        key: Excerpt,
+        /// The character of its value, from 1.
+        column: usize,
+    },
+    /// In a field, such as `spec.applicationRefs[0].images[1].alias`.
+    Field(String),
 }
 
 /// What a problem does.
@@ -63,6 +74,11 @@ pub enum Problem {
         /// What is wrong with it.
         source: PatternError,
     },
+    /// A pattern that the predecessor read otherwise.
+    #[error(
+        "the old updater took {0} for a glob, which no tag matched; here it is a regular expression"
+    )]
+    RegexpHonoured(Excerpt),
     /// A platform is not valid.
     #[error("{platform} is not a platform")]
     Platform {
@@ -110,8 +126,50 @@ pub enum Problem {
     #[error("the annotation has no effect: it is not known, or no image has its alias")]
     Unused,
     /// An annotation that only the other way of writing looks at.
-    #[error("the annotation has no effect unless write-back-method is git")]
+    #[error("it has no effect unless the method to write back is git")]
     NeedsGit,
+    /// A value of another type.
+    #[error("the value is not {expected}")]
+    FieldType {
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A field that has no meaning, there or at all.
+    #[error("the field is not known")]
+    UnknownField,
+    /// A field whose value changes nothing.
+    #[error("the field has no effect")]
+    FieldWithoutEffect,
+    /// A glob of names that can't be read, or none.
+    #[error("{0} is not a pattern of names")]
+    NamePattern(Excerpt),
+    /// Labels that are asked for otherwise than by their values.
+    #[error("policies select by values of labels only")]
+    MatchExpressions,
+    /// Applications whose annotations say everything.
+    #[error("annotations need no object here: the operator reads those of every Application")]
+    UseAnnotations,
+    /// Applications without an image that is left.
+    #[error("there is no image")]
+    NoImages,
+    /// Two references for one Application.
+    #[error(
+        "an Application may be selected by applicationRefs[{other}], too, and would be by both \
+         policies"
+    )]
+    Overlap {
+        /// The other's place, from 0.
+        other: usize,
+    },
+    /// Pull requests are asked for.
+    #[error("no pull requests are opened")]
+    PullRequest,
+    /// Signatures are asked for.
+    #[error("signatures are not verified, so what wants it is left out")]
+    Verification,
+    /// A plugin's variable of the name without one of the tag.
+    #[error("the variable of the name needs one of the tag")]
+    PluginNameAlone,
     /// More than an object may hold.
     #[error("there are more than {limit} {what}")]
     TooMany {
@@ -136,6 +194,10 @@ impl Problem {
             | Self::IgnoredDigest
             | Self::IgnoredPlatforms
             | Self::NeedsGit
+            | Self::RegexpHonoured(_)
+            | Self::FieldWithoutEffect
+            | Self::UseAnnotations
+            | Self::Overlap { .. }
             | Self::Unused => Severity::Warning,
             Self::Image(_)
             | Self::Alias(_)
@@ -155,6 +217,14 @@ impl Problem {
             | Self::Branch(_)
             | Self::Repository(_)
             | Self::PlainHttp
+            | Self::FieldType { .. }
+            | Self::UnknownField
+            | Self::NamePattern(_)
+            | Self::MatchExpressions
+            | Self::NoImages
+            | Self::PullRequest
+            | Self::Verification
+            | Self::PluginNameAlone
             | Self::TooMany { .. }
             | Self::TooLong { .. } => Severity::Error,
         }
@@ -174,8 +244,11 @@ impl Problem {
             Self::IgnoredDigest => "leave it out",
             Self::AllowTags(_) => "write any, or regexp: and a regular expression",
             Self::IgnoreTags { .. } => "write globs such as *-rc*, separated by commas",
+            Self::RegexpHonoured(_) => {
+                "nothing, if tags in which it is found are to be ignored; else remove it"
+            }
             Self::Platform { .. } => "write os/architecture or os/architecture/variant",
-            Self::IgnoredPlatforms | Self::Unused => "remove it",
+            Self::IgnoredPlatforms | Self::Unused | Self::FieldWithoutEffect => "remove it",
             Self::Boolean(_) => "write true or false",
             Self::PullSecret => "write pullsecret:[namespace/]name or secret:[namespace/]name#key",
             Self::ForeignPullSecret => {
@@ -189,7 +262,25 @@ impl Problem {
             Self::Repository(_) | Self::PlainHttp => {
                 "write an https:// address without credentials, or one of SSH"
             }
-            Self::NeedsGit => "remove it, or set write-back-method to git",
+            Self::NeedsGit => "remove it, or set the method to git",
+            Self::FieldType { .. } => "write it as the predecessor's schema has it",
+            Self::UnknownField => "remove it, or write what it means into the policy",
+            Self::NamePattern(_) => "write a glob such as shop-*",
+            Self::MatchExpressions => "give the Applications a label, and select that",
+            Self::UseAnnotations => {
+                "give the Applications to convert for policies that do not depend on annotations"
+            }
+            Self::NoImages => "list an image, or set useAnnotations",
+            Self::Overlap { .. } => {
+                "narrow one of the two; until then the policy that is older writes"
+            }
+            Self::PullRequest => {
+                "remove it and write branch: \"base:new\"; open the request from that branch by CI"
+            }
+            Self::Verification => {
+                "verify signatures where images are admitted, and remove it or set enabled: false"
+            }
+            Self::PluginNameAlone => "write tag, too, or spec instead of both",
             Self::TooMany { .. } | Self::TooLong { .. } => "write less",
         }
     }
@@ -197,27 +288,35 @@ impl Problem {
 
 impl Diagnostic {
     pub(super) fn new(key: &str, column: usize, problem: Problem) -> Self {
-        Self {
-            key: Excerpt::new(key),
-            column,
-            problem,
-        }
+        let key = Excerpt::new(key);
+        let place = Place::Annotation { key, column };
+        Self { place, problem }
     }
 
-    /// The annotation's name.
-    pub fn annotation(&self) -> String {
-        format!("{PREFIX}{}", self.key.as_str())
+    /// A problem of the field at a path, which can be shown.
+    pub(super) fn of_field(path: &str, problem: Problem) -> Self {
+        let place = Place::Field(path.to_owned());
+        Self { place, problem }
+    }
+
+    /// Whether it is about the annotation `key`.
+    pub(super) fn is_about(&self, key: &str) -> bool {
+        match &self.place {
+            Place::Annotation { key: found, .. } => *found == Excerpt::new(key),
+            Place::Field(_) => false,
+        }
     }
 }
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            key,
-            column,
-            problem,
-        } = self;
-        write!(formatter, "{PREFIX}{}:{column}: {problem}", key.as_str())?;
+        let Self { place, problem } = self;
+        match place {
+            Place::Annotation { key, column } => {
+                write!(formatter, "{PREFIX}{}:{column}: {problem}", key.as_str())?;
+            }
+            Place::Field(path) => write!(formatter, "{path}: {problem}")?,
+        }
         // Only the causes that the message does not end with already.
         let mut said = problem.to_string();
         let mut cause = std::error::Error::source(problem);

@@ -9,7 +9,7 @@ use crate::image::{ConstrainedReference, Excerpt, Platform, Repository};
 use crate::policy::{Pattern, Regexp, Strategy, StrategyName, parse_allow_tags};
 
 /// The most images a policy holds.
-const MAX_IMAGES: usize = 64;
+pub(super) const MAX_IMAGES: usize = 64;
 /// The most patterns an image may ignore.
 const MAX_PATTERNS: usize = 64;
 /// The longest of them, in characters.
@@ -44,6 +44,22 @@ pub struct ImageSettings {
     pub helm: HelmKeys,
     /// Its name in a kustomization, where that is not its own.
     pub kustomize_name: Option<String>,
+    /// The variables that hold it for a config management plugin, which no annotation names.
+    pub plugin: Option<PluginKeys>,
+}
+
+/// The variables of a config management plugin that hold an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PluginKeys {
+    /// The tag, and perhaps the name.
+    Tag {
+        /// The variable of the name.
+        name: Option<String>,
+        /// The variable of the tag.
+        tag: String,
+    },
+    /// The variable of both.
+    Spec(String),
 }
 
 /// How an image stands in Helm values.
@@ -93,30 +109,33 @@ pub(super) fn parse<'a>(
             annotations.report_at(list, item.column, Problem::TooMany { limit, what });
             break;
         }
-        images.extend(image(list, item, &mut aliases, namespace, annotations));
+        let (alias, text) = match item.text.split_once('=') {
+            Some((alias, text)) => (Some(alias.trim()), text),
+            None => (None, item.text),
+        };
+        let item = Item { text, ..item };
+        let image = entry(list, item, alias, &mut aliases, namespace, annotations);
+        images.extend(image);
     }
     images
 }
 
-/// Reads one entry. `None` if anything about it is wrong.
-fn image<'a>(
+/// Reads one entry, whose text is the image. `None` if anything about it is wrong.
+pub(super) fn entry<'a>(
     list: Value<'a>,
     item: Item<'a>,
+    alias: Option<&str>,
     aliases: &mut BTreeSet<String>,
     namespace: &str,
     annotations: &mut Annotations<'a>,
 ) -> Option<ImageSettings> {
-    let (alias, text) = match item.text.split_once('=') {
-        Some((alias, text)) => (Some(alias.trim()), text),
-        None => (None, item.text),
-    };
     let mut reader = Reader {
         annotations,
         prefix: alias.map(|alias| alias.replace('/', "_")),
         namespace,
         is_refused: false,
     };
-    let reference = match text.parse::<ConstrainedReference>() {
+    let reference = match item.text.parse::<ConstrainedReference>() {
         Ok(reference) => Some(reference),
         Err(error) => {
             reader.report(list, item.column, Problem::Image(error));
@@ -153,6 +172,7 @@ fn image<'a>(
         platforms,
         helm,
         kustomize_name,
+        plugin: None,
     })
 }
 
@@ -280,7 +300,13 @@ impl<'a> Reader<'_, 'a> {
                 continue;
             }
             match item.text.parse() {
-                Ok(pattern) => patterns.push(pattern),
+                Ok(pattern) => {
+                    if matches!(pattern, Pattern::Regexp(_)) {
+                        let problem = Problem::RegexpHonoured(Excerpt::new(item.text));
+                        self.report(value, item.column, problem);
+                    }
+                    patterns.push(pattern);
+                }
                 Err(source) => {
                     let pattern = Excerpt::new(item.text);
                     let problem = Problem::IgnoreTags { pattern, source };

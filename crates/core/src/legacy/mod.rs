@@ -1,6 +1,7 @@
-//! The annotations by which the predecessor, argocd-image-updater, was told what to do.
+//! What the predecessor, argocd-image-updater, was told to do, by annotations or by its own kind.
 //!
-//! [`parse`] reads those of one Application into [`Settings`]. It refuses to guess: what can't be
+//! [`parse`] reads the annotations of one Application into [`Settings`], [`parse_image_updater`] an
+//! `ImageUpdater` into several. It refuses to guess: what can't be
 //! meant is a [`Diagnostic`] with the annotation, the column and a way out, and never silently
 //! something else. One image's mistake takes that image out and leaves the others alone. What
 //! becomes of the settings is not known here.
@@ -8,13 +9,15 @@
 mod annotations;
 mod diagnostic;
 mod image;
+mod image_updater;
 mod keys;
 mod write_back;
 
 use std::collections::BTreeMap;
 
 pub use diagnostic::{Diagnostic, Problem, Severity};
-pub use image::{HelmKeys, ImageSettings, PullSecret};
+pub use image::{HelmKeys, ImageSettings, PluginKeys, PullSecret};
+pub use image_updater::{Selection, parse_image_updater};
 pub use keys::{IMAGE_LIST, PREFIX};
 pub use write_back::{GitCredentials, GitSettings, TargetSettings, WriteBackSettings};
 

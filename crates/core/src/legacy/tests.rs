@@ -165,8 +165,15 @@ fn tags_are_filtered_by_the_newer_name_first() {
         None
     );
     check(&[list, ("allow-tags", "^v2")], &[], &["allow-tags:1: "]);
+    check(
+        &[list, ("ignore-tags", "*-rc*, regexp:beta")],
+        &["a"],
+        &["ignore-tags:8: the old updater took \"regexp:beta\" for a glob"],
+    );
     let ignored = |rows: &[(&str, &str)]| {
-        let patterns = first(rows).ignore;
+        let (settings, _) = read(rows);
+        let patterns = settings.images.into_iter().flat_map(|it| it.ignore);
+        let patterns: Vec<_> = patterns.collect();
         patterns.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(

@@ -1,9 +1,9 @@
 //! Finds the credential for a repository in a docker configuration (`config.json`, the data of a
 //! `kubernetes.io/dockerconfigjson` Secret).
 //!
-//! Reads what is in the file only: credential helpers (`credHelpers`, `credsStore`) are programs
-//! of somebody else's machine and are never run. No error holds a piece of the file, since any
-//! piece of it may be a password.
+//! Reads what is in the file only: credential helpers (`credHelpers`, `credsStore`) are named, for
+//! whoever may run programs of the machine, and never run. No error holds a piece of the file, since
+//! any piece of it may be a password.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -92,6 +92,75 @@ pub fn find(config: &[u8], registry: &str, path: &str) -> Result<Option<Auth>, E
 /// bare object that a newer file holds under `auths`.
 pub fn find_in_dockercfg(config: &[u8], registry: &str, path: &str) -> Result<Option<Auth>, Error> {
     find_entry(read(config)?, registry, path)
+}
+
+/// Programs that a docker configuration names for a registry, by what follows `docker-credential-`
+/// in their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Helpers {
+    /// The one of the registry (`credHelpers`).
+    pub own: Option<String>,
+    /// The one of all others (`credsStore`).
+    pub store: Option<String>,
+}
+
+/// The programs that hold the password of `registry`. Names that could be a path are left out.
+pub fn helpers(config: &[u8], registry: &str) -> Result<Helpers, Error> {
+    let HelperFile { own, store } = read(config)?;
+    let registry = normalise_host(registry);
+    let mut own = own.into_iter();
+    let own = own.find(|(key, _)| normalise_host(split_key(key).0) == registry);
+    Ok(Helpers {
+        own: own.map(|(_, name)| name).filter(|name| is_program(name)),
+        store: store.filter(|name| is_program(name)),
+    })
+}
+
+fn is_program(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !name.is_empty() && name.chars().all(is_plain)
+}
+
+#[derive(Deserialize)]
+struct HelperFile {
+    #[serde(default, rename = "credHelpers")]
+    own: BTreeMap<String, String>,
+    #[serde(rename = "credsStore")]
+    store: Option<String>,
+}
+
+/// What a credential helper prints: <https://github.com/docker/docker-credential-helpers#development>
+#[derive(Deserialize)]
+struct HelperAnswer {
+    #[serde(rename = "Username")]
+    username: String,
+    #[serde(rename = "Secret")]
+    secret: String,
+}
+
+/// The user name by which a helper says that the secret is a refresh token.
+const TOKEN_USER: &str = "<token>";
+
+/// Reads what a credential helper printed. `None` for an entry without a secret.
+pub fn helper_answer(printed: &[u8]) -> Result<Option<Auth>, Error> {
+    let HelperAnswer { username, secret } = read(printed)?;
+    Ok(match username.as_str() {
+        _ if secret.is_empty() => None,
+        TOKEN_USER => Some(Auth::IdentityToken(secret)),
+        _ => Some(Auth::Basic {
+            username,
+            password: secret,
+        }),
+    })
+}
+
+/// The name by which helpers know a registry: docker has its own for Docker Hub.
+pub fn helper_key(registry: &str) -> &str {
+    if normalise_host(registry) == DOCKER_HUB {
+        "https://index.docker.io/v1/"
+    } else {
+        registry
+    }
 }
 
 #[derive(Deserialize)]

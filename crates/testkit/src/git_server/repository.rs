@@ -50,6 +50,8 @@ pub struct Commit {
 pub enum Entry<'a> {
     /// A plain file.
     File(&'a str, &'a [u8]),
+    /// A plain file whose name need not be text.
+    Named(&'a [u8], &'a [u8]),
     /// A file with its executable bit set.
     Executable(&'a str, &'a [u8]),
     /// A symbolic link to a target.
@@ -323,15 +325,18 @@ impl GitServer {
 /// Appends an entry in the format of `git fast-import`.
 fn write_entry(stream: &mut Vec<u8>, entry: &Entry<'_>) {
     let (mode, path, content) = match entry {
-        Entry::File(path, content) => ("100644", path, *content),
-        Entry::Executable(path, content) => ("100755", path, *content),
-        Entry::Symlink(path, target) => ("120000", path, target.as_bytes()),
+        Entry::File(path, content) => ("100644", path.as_bytes(), *content),
+        Entry::Named(path, content) => ("100644", *path, *content),
+        Entry::Executable(path, content) => ("100755", path.as_bytes(), *content),
+        Entry::Symlink(path, target) => ("120000", path.as_bytes(), target.as_bytes()),
         Entry::Submodule(path, commit) => {
-            stream.extend_from_slice(format!("M 160000 {commit} {}\n", quoted(path)).as_bytes());
+            stream.extend_from_slice(
+                format!("M 160000 {commit} {}\n", quoted(path.as_bytes())).as_bytes(),
+            );
             return;
         }
         Entry::Delete(path) => {
-            stream.extend_from_slice(format!("D {}\n", quoted(path)).as_bytes());
+            stream.extend_from_slice(format!("D {}\n", quoted(path.as_bytes())).as_bytes());
             return;
         }
     };
@@ -342,15 +347,15 @@ fn write_entry(stream: &mut Vec<u8>, entry: &Entry<'_>) {
 }
 
 /// Quotes a path as C would.
-fn quoted(path: &str) -> String {
+fn quoted(path: &[u8]) -> String {
     let mut text = String::from("\"");
-    for byte in path.bytes() {
+    for byte in path {
         match byte {
             b'"' | b'\\' => {
                 text.push('\\');
-                text.push(char::from(byte));
+                text.push(char::from(*byte));
             }
-            b' '..=b'~' => text.push(char::from(byte)),
+            b' '..=b'~' => text.push(char::from(*byte)),
             // Writing to a string cannot fail.
             _ => write!(text, "\\{byte:03o}").unwrap_or_default(),
         }

@@ -3,7 +3,10 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use proptest::prelude::*;
 
-use super::{Auth, Error, MAX_BYTES, find, find_in_dockercfg, label_matches};
+use super::{
+    Auth, Error, Helpers, MAX_BYTES, find, find_in_dockercfg, helper_answer, helper_key, helpers,
+    label_matches,
+};
 
 #[test]
 fn reads_the_forms_of_an_entry() {
@@ -223,6 +226,52 @@ fn basic(username: &str, password: &str) -> Auth {
         username: username.to_owned(),
         password: password.to_owned(),
     }
+}
+
+#[test]
+fn the_registry_s_own_helper_is_told_from_that_of_all_others() {
+    let check = |config: &str, registry: &str, own: Option<&str>, store: Option<&str>| {
+        let expected = Helpers {
+            own: own.map(str::to_owned),
+            store: store.map(str::to_owned),
+        };
+        assert_eq!(
+            helpers(config.as_bytes(), registry),
+            Ok(expected),
+            "{config}"
+        );
+    };
+    let both = r#"{"credHelpers": {"r.example": "ecr-login"}, "credsStore": "pass"}"#;
+    check(both, "r.example", Some("ecr-login"), Some("pass"));
+    check(both, "other.example", None, Some("pass"));
+    check(
+        r#"{"credHelpers": {"https://index.docker.io/v1/": "hub"}}"#,
+        "docker.io",
+        Some("hub"),
+        None,
+    );
+    check("{}", "r.example", None, None);
+    check(r#"{"credsStore": "../../bin/sh"}"#, "r.example", None, None);
+    check(r#"{"credsStore": ""}"#, "r.example", None, None);
+}
+
+#[test]
+fn a_helper_gives_a_password_or_a_token() {
+    let check = |printed: &str, expected: Result<Option<Auth>, Error>| {
+        assert_eq!(helper_answer(printed.as_bytes()), expected, "{printed}");
+    };
+    check(
+        r#"{"ServerURL": "r.example", "Username": "u", "Secret": "p"}"#,
+        Ok(Some(basic("u", "p"))),
+    );
+    check(
+        r#"{"Username": "<token>", "Secret": "t"}"#,
+        Ok(Some(Auth::IdentityToken("t".to_owned()))),
+    );
+    check(r#"{"Username": "", "Secret": ""}"#, Ok(None));
+    check("no", Err(Error::Syntax { line: 1, column: 2 }));
+    assert_eq!(helper_key("docker.io"), "https://index.docker.io/v1/");
+    assert_eq!(helper_key("r.example"), "r.example");
 }
 
 proptest! {

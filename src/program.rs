@@ -1,11 +1,11 @@
-//! Runs a program that prints a credential.
+//! Runs a program that prints a credential. Nothing that it prints is logged or stands in an error.
 
+use std::ffi::OsStr;
 use std::io;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
@@ -35,18 +35,35 @@ pub enum ProgramError {
     NotText,
 }
 
-/// What the program at `path` prints. It gets no arguments and no input; what it says on standard
+/// How a program is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'a> {
+    /// Its arguments.
+    pub arguments: &'a [&'a str],
+    /// Variables, besides those of this process.
+    pub variables: &'a [(&'a str, &'a str)],
+    /// What it reads.
+    pub input: &'a str,
+}
+
+/// What `program` prints: a path, or a name that is looked for in `PATH`. What it says on standard
 /// error is dropped, for it may be the credential.
-pub(super) async fn run(path: &Path) -> Result<Zeroizing<String>, ProgramError> {
-    let mut child = Command::new(path)
-        .stdin(Stdio::null())
+pub async fn run(program: &OsStr, call: Call<'_>) -> Result<Zeroizing<String>, ProgramError> {
+    let mut child = Command::new(program)
+        .args(call.arguments)
+        .envs(call.variables.iter().copied())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .map_err(ProgramError::Io)?;
-    let output = child.stdout.take();
+    let (input, output) = (child.stdin.take(), child.stdout.take());
     let ended = async {
+        if let Some(mut input) = input {
+            // One that reads nothing may be gone before it is written.
+            input.write_all(call.input.as_bytes()).await.ok();
+        }
         let mut bytes = Zeroizing::new(Vec::new());
         if let Some(output) = output {
             let mut output = output.take(MAX_OUTPUT_BYTES + 1);
