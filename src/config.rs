@@ -161,6 +161,12 @@ pub struct RunConfig {
     )]
     pub metrics_address: String,
 
+    /// Where `/debug/state` is served: what is queued, known and kept, as JSON. It names objects
+    /// and git remotes of all namespaces and holds nothing secret; the address has to be one of this
+    /// machine's own, such as `127.0.0.1:8083`, for `kubectl port-forward`. Unset: nowhere.
+    #[arg(long, env = "IMAGE_UPDATE_DEBUG_ADDRESS", value_name = "HOST:PORT")]
+    pub debug_address: Option<String>,
+
     /// Who of several replicas works.
     #[command(flatten)]
     pub leader: LeaderConfig,

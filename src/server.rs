@@ -1,8 +1,8 @@
-//! Serves metrics and probes over plain HTTP: `/metrics`, `/healthz` and `/readyz`.
+//! Serves metrics and probes over plain HTTP: `/metrics`, `/healthz` and `/readyz`; and elsewhere,
+//! for who may enter the pod, `/debug/state`.
 //!
-//! Nothing else is there, nothing is changed by a request, and nobody is asked who they are: it is
-//! for the cluster's network. Connections, their number and their time are bounded, also for who
-//! answers otherwise ([`accept`]).
+//! Nothing is changed by a request, and nobody is asked who they are: it is for the cluster's network.
+//! Connections, their number and their time are bounded, also for who answers otherwise ([`accept`]).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -36,6 +36,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after that failed: mostly there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+const JSON: &str = "application/json";
+
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What the pages say.
@@ -45,6 +47,18 @@ pub(crate) trait Pages: Send + Sync + 'static {
 
     /// What is to be said of the readiness: an error while work can't be taken yet or any more.
     fn ready(&self) -> Result<&'static str, &'static str>;
+
+    /// What goes on, as JSON.
+    fn state(&self) -> String;
+}
+
+/// Which pages are served at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Site {
+    /// Metrics and probes.
+    Probes,
+    /// What goes on.
+    Debug,
 }
 
 /// Why nothing can be served.
@@ -55,6 +69,12 @@ pub(crate) enum Error {
     Address {
         /// The text.
         address: String,
+    },
+    /// Others could reach it.
+    #[error("{address} is not an address of this machine's own, such as 127.0.0.1:8083")]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
     },
     /// The address can't be had.
     #[error("could not listen on {address}")]
@@ -67,11 +87,15 @@ pub(crate) enum Error {
     },
 }
 
-/// Takes the address; `None` if it is `0` or empty.
-pub(crate) async fn listen(address: &str) -> Result<Option<TcpListener>, Error> {
+/// Takes the address; `None` if it is `0` or empty. What is for debugging is served to this machine
+/// only.
+pub(crate) async fn listen(site: Site, address: &str) -> Result<Option<TcpListener>, Error> {
     let Some(address) = parse(address)? else {
         return Ok(None);
     };
+    if site == Site::Debug && !address.ip().is_loopback() {
+        return Err(Error::NotLoopback { address });
+    }
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|source| Error::Listen { address, source })?;
     Ok(Some(listener))
@@ -96,9 +120,9 @@ fn parse(address: &str) -> Result<Option<SocketAddr>, Error> {
 }
 
 /// Serves the pages until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, pages: Arc<impl Pages>) {
+pub(crate) async fn serve(site: Site, listener: TcpListener, pages: Arc<impl Pages>) {
     accept(listener, MAX_CONNECTIONS, move |request| {
-        let page = page(request.method(), request.uri().path(), &*pages);
+        let page = page(site, request.method(), request.uri().path(), &*pages);
         std::future::ready(page)
     })
     .await;
@@ -157,7 +181,7 @@ where
         .await
 }
 
-fn page(method: &Method, path: &str, pages: &impl Pages) -> Response<Full<Bytes>> {
+fn page(site: Site, method: &Method, path: &str, pages: &impl Pages) -> Response<Full<Bytes>> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         refused
@@ -165,14 +189,18 @@ fn page(method: &Method, path: &str, pages: &impl Pages) -> Response<Full<Bytes>
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
-    match path {
-        "/metrics" => response(StatusCode::OK, metrics::CONTENT_TYPE, pages.metrics()),
-        "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" => match pages.ready() {
+    match (site, path) {
+        (Site::Debug, "/debug/state") => response(StatusCode::OK, JSON, pages.state()),
+        (Site::Debug, _) => text(StatusCode::NOT_FOUND, "there is /debug/state\n"),
+        (Site::Probes, "/metrics") => {
+            response(StatusCode::OK, metrics::CONTENT_TYPE, pages.metrics())
+        }
+        (Site::Probes, "/healthz") => text(StatusCode::OK, "ok\n"),
+        (Site::Probes, "/readyz") => match pages.ready() {
             Ok(how) => text(StatusCode::OK, how),
             Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
         },
-        _ => text(
+        (Site::Probes, _) => text(
             StatusCode::NOT_FOUND,
             "there are /metrics, /healthz and /readyz\n",
         ),
@@ -211,11 +239,15 @@ mod tests {
         fn ready(&self) -> Result<&'static str, &'static str> {
             self.0.map_or(Ok("ok\n"), Err)
         }
+
+        fn state(&self) -> String {
+            "{}".to_owned()
+        }
     }
 
     #[track_caller]
     fn check(method: &Method, path: &str, not_ready: Option<&'static str>, expected: u16) {
-        let page = page(method, path, &Fixed(not_ready));
+        let page = page(Site::Probes, method, path, &Fixed(not_ready));
         assert_eq!(page.status().as_u16(), expected, "{method} {path}");
     }
 
@@ -230,6 +262,24 @@ mod tests {
         check(&Method::POST, "/metrics", None, 405);
         check(&Method::GET, "/debug/pprof", None, 404);
         check(&Method::GET, "/", None, 404);
+        check(&Method::GET, "/debug/state", None, 404);
+    }
+
+    #[tokio::test]
+    async fn what_is_for_debugging_is_served_to_this_machine_only() {
+        let pages = Fixed(None);
+        let status = |path| page(Site::Debug, &Method::GET, path, &pages).status();
+        assert_eq!(status("/debug/state"), StatusCode::OK);
+        assert_eq!(status("/metrics"), StatusCode::NOT_FOUND);
+        let listener = listen(Site::Debug, "127.0.0.1:0").await;
+        assert!(listener.is_ok_and(|it| it.is_some()));
+        for address in ["0.0.0.0:0", ":0", "[::]:0"] {
+            let refused = listen(Site::Debug, address).await;
+            assert!(
+                matches!(refused, Err(Error::NotLoopback { .. })),
+                "{address}"
+            );
+        }
     }
 
     #[track_caller]

@@ -1,22 +1,26 @@
 //! Keeps the events of objects from a controller until the operator leads.
 //!
 //! The stores are filled meanwhile, so that whoever stands by can go on at once. What happened
-//! before is not replayed: the controller gets every object once, as it is then.
+//! before is not replayed: the controller gets every object once, as it is then. While objects are
+//! listed the store does not have them yet, so the gate waits until it is whole.
 
 use std::collections::VecDeque;
 
 use futures::{Stream, StreamExt as _, stream};
 use kube::Resource;
 use kube::runtime::reflector::Store;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// `objects` from when `leads` is cancelled; first of all everything that `store` holds then.
+/// `objects` from when `leads` is cancelled and `is_whole` says that no list is under way; first of
+/// all everything that `store` holds then.
 ///
 /// `objects` is polled all the time, because that is what fills the store. Errors pass through.
 pub(super) fn gate<K, E>(
     objects: impl Stream<Item = Result<K, E>> + Send + 'static,
     store: Store<K>,
     leads: CancellationToken,
+    is_whole: watch::Receiver<bool>,
 ) -> impl Stream<Item = Result<K, E>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
@@ -24,7 +28,7 @@ where
 {
     let state = Gate {
         objects: objects.boxed(),
-        closed: Some((store, leads)),
+        closed: Some((store, leads, is_whole)),
         first: VecDeque::new(),
     };
     stream::unfold(state, async |mut gate| {
@@ -39,7 +43,7 @@ where
 {
     objects: stream::BoxStream<'static, Result<K, E>>,
     /// Until it opens.
-    closed: Option<(Store<K>, CancellationToken)>,
+    closed: Option<(Store<K>, CancellationToken, watch::Receiver<bool>)>,
     /// What the store held when it opened.
     first: VecDeque<K>,
 }
@@ -49,10 +53,15 @@ where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
     async fn next(&mut self) -> Option<Result<K, E>> {
-        while let Some((store, leads)) = &self.closed {
+        while let Some((store, leads, is_whole)) = &mut self.closed {
+            let opens = async {
+                leads.cancelled().await;
+                // The sender is in the stream, so it is there.
+                drop(is_whole.wait_for(|it| *it).await);
+            };
             tokio::select! {
                 biased;
-                () = leads.cancelled() => {
+                () = opens => {
                     self.first = store.state().iter().map(|it| K::clone(it)).collect();
                     self.closed = None;
                 }
@@ -100,7 +109,8 @@ mod tests {
         let (events, received) = mpsc::unbounded();
         let leads = CancellationToken::new();
         let objects = received.map(Ok::<_, Infallible>);
-        let mut gate = Box::pin(gate(objects, store, leads.clone()));
+        let (whole, is_whole) = watch::channel(true);
+        let mut gate = Box::pin(gate(objects, store, leads.clone(), is_whole));
         let mut names = || {
             let mut names = Vec::new();
             while let Some(Some(Ok(object))) = gate.next().now_or_never() {
@@ -116,10 +126,20 @@ mod tests {
         assert_eq!(names(), [""; 0], "nothing passes before");
         writer.apply_watcher_event(&Event::Delete(object("b")));
         writer.apply_watcher_event(&Event::Apply(object("c")));
+        // A list is under way, whose objects pass before they are in the store.
+        whole.send_replace(false);
+        writer.apply_watcher_event(&Event::Init);
+        for name in ["a", "c", "e"] {
+            writer.apply_watcher_event(&Event::InitApply(object(name)));
+            events.unbounded_send(object(name)).expect("it is read");
+        }
         leads.cancel();
+        assert_eq!(names(), [""; 0], "nothing passes while there is a list");
+        writer.apply_watcher_event(&Event::InitDone);
+        whole.send_replace(true);
         let mut first = names();
         first.sort();
-        assert_eq!(first, ["a", "c"], "as it is, and not as it was");
+        assert_eq!(first, ["a", "c", "e"], "as it is, and not as it was");
         events.unbounded_send(object("d")).expect("it is read");
         assert_eq!(names(), ["d"]);
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DeserializeGuard;
+use serde_json::json;
 
 use super::context::Context;
 use crate::api::v1alpha1::{ImageState, Reason};
@@ -34,6 +35,33 @@ impl Pages for Observed {
         } else {
             Ok("ok: standing by, another replica leads\n")
         }
+    }
+
+    fn state(&self) -> String {
+        let context = &self.0;
+        let queues = context.remotes.queues();
+        let queues = queues.iter().map(|queue| {
+            json!({
+                "remote": queue.remote,
+                "branch": queue.branch,
+                "waitingJobs": queue.waiting,
+            })
+        });
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "leads": context.leads.is_cancelled(),
+            "stopping": context.stop.is_cancelled(),
+            "shard": context.shards.own(),
+            "watches": context.watches.state().len(),
+            "watchesWithTags": context.tags.len(),
+            "policies": context.policies.state().len(),
+            "applications": context.applications.all().len(),
+            "sharedScans": context.scans.len(),
+            "gitRemotes": context.remotes.len(),
+            "gitQueues": queues.collect::<Vec<_>>(),
+            "freeConcurrency": context.permits.available_permits(),
+        })
+        .to_string()
     }
 }
 

@@ -13,12 +13,11 @@ use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{
-    WatchStreamExt, predicates, utils::Predicate, utils::PredicateConfig, watcher as watch,
-};
+use kube::runtime::{WatchStreamExt, predicates, utils::Predicate, utils::PredicateConfig};
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -38,7 +37,7 @@ use crate::config::{RunConfig, variable};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::conf::Registries;
-use crate::server;
+use crate::server::{self, Site};
 use crate::webhook;
 
 /// How long until an object is looked at again whose status could not be written.
@@ -54,7 +53,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
-    let (listener, hooks) = listen(config).await?;
+    let Listeners { pages, hooks } = listen(config).await?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
@@ -72,28 +71,32 @@ pub async fn run(
     .context("the folder of --cache-dir can't be used")?;
 
     // Not among the tasks: it serves while they end, and goes with this function.
-    let mut pages = JoinSet::new();
-    if let Some(listener) = listener {
-        info!(address = ?listener.local_addr().ok(), "Serving metrics and probes");
-        pages.spawn(server::serve(
-            listener,
-            Arc::new(Observed(Arc::clone(&context))),
-        ));
-    }
-
+    let mut pages = serve(pages, &context);
     let (noting, known) = (Arc::clone(&context), context.watches_are_known.clone());
-    let watch_stream = objects(&kube, config, watch_writer, known, move |event| {
+    let (whole, watches_are_whole) = watch::channel(false);
+    let watch_stream = objects(&kube, config, watch_writer, (known, whole), move |event| {
         note_watch(&noting, event);
     });
     let (noting, known) = (Arc::clone(&context), context.policies_are_known.clone());
-    let policy_stream = objects(&kube, config, policy_writer, known, move |event| {
+    let (whole, policies_are_whole) = watch::channel(false);
+    let policy_stream = objects(&kube, config, policy_writer, (known, whole), move |event| {
         note_policy(&noting, event);
     });
     let settings = kube::runtime::controller::Config::default();
     let term = Term::of(&kube, config)?;
     let leads = context.leads.clone();
-    let watch_stream = gate(watch_stream, watches.clone(), leads.clone());
-    let policy_stream = gate(policy_stream, policies.clone(), leads.clone());
+    let watch_stream = gate(
+        watch_stream,
+        watches.clone(),
+        leads.clone(),
+        watches_are_whole,
+    );
+    let policy_stream = gate(
+        policy_stream,
+        policies.clone(),
+        leads.clone(),
+        policies_are_whole,
+    );
     // Nothing is lost: each policy is looked at when this replica begins to lead.
     let triggered = triggered.filter(move |_| future::ready(leads.is_cancelled()));
 
@@ -135,16 +138,6 @@ pub async fn run(
     ended
 }
 
-/// Takes the addresses of the pages and of the receiver of webhooks.
-async fn listen(config: &RunConfig) -> anyhow::Result<(Option<TcpListener>, Option<TcpListener>)> {
-    let pages = server::listen(&config.metrics_address).await;
-    let hooks = server::listen(&config.webhook.webhook_address).await;
-    Ok((
-        pages.context("--metrics-address can't be used")?,
-        hooks.context("--webhook-address can't be used")?,
-    ))
-}
-
 /// Receives webhooks of registries, by a task among `tasks`; returns what was pushed.
 fn receive(
     listener: TcpListener,
@@ -160,6 +153,40 @@ fn receive(
         webhook::serve(listener, webhook::Receiver::new(secrets, sender, metrics)).await;
     });
     pushed
+}
+
+/// Where others may ask.
+struct Listeners {
+    pages: [(Site, Option<TcpListener>); 2],
+    hooks: Option<TcpListener>,
+}
+
+/// Takes the addresses that the settings name.
+async fn listen(config: &RunConfig) -> anyhow::Result<Listeners> {
+    let probes = server::listen(Site::Probes, &config.metrics_address).await;
+    let probes = probes.context("--metrics-address can't be used")?;
+    let debug_address = config.debug_address.as_deref().unwrap_or_default();
+    let debug = server::listen(Site::Debug, debug_address).await;
+    let debug = debug.context("--debug-address can't be used")?;
+    let hooks = server::listen(Site::Probes, &config.webhook.webhook_address).await;
+    let hooks = hooks.context("--webhook-address can't be used")?;
+    Ok(Listeners {
+        pages: [(Site::Probes, probes), (Site::Debug, debug)],
+        hooks,
+    })
+}
+
+/// Serves the pages until the set is dropped.
+fn serve(pages: [(Site, Option<TcpListener>); 2], context: &Arc<Context>) -> JoinSet<()> {
+    let mut serving = JoinSet::new();
+    for (site, listener) in pages {
+        if let Some(listener) = listener {
+            info!(address = ?listener.local_addr().ok(), ?site, "Serving");
+            let observed = Arc::new(Observed(Arc::clone(context)));
+            serving.spawn(server::serve(site, listener, observed));
+        }
+    }
+    serving
 }
 
 /// Follows what is neither a watch nor a policy.
@@ -231,12 +258,12 @@ async fn supervise(
 /// The objects of one kind as a stream that is silent about status writes.
 ///
 /// `watch_namespaces` of the configuration is honoured; `known` is cancelled once the store holds
-/// them all; `seen` is called for what happens, statuses too, after the store knows it.
+/// them all; `whole` says whether it does, and not while they are listed anew; `seen` is called for what happens, statuses too, after the store knows it.
 fn objects<K>(
     kube: &Client,
     config: &RunConfig,
     writer: Writer<DeserializeGuard<K>>,
-    known: CancellationToken,
+    (known, whole): (CancellationToken, watch::Sender<bool>),
     seen: impl Fn(&Event<DeserializeGuard<K>>) + Send + Sync + 'static,
 ) -> impl Stream<Item = Result<DeserializeGuard<K>, watcher::Error>> + Send + 'static
 where
@@ -252,7 +279,7 @@ where
     let mut watches: Vec<_> = apis
         .into_iter()
         .map(|api| {
-            watch(api, watcher::Config::default())
+            watcher::watcher(api, watcher::Config::default())
                 .default_backoff()
                 .boxed()
         })
@@ -270,8 +297,13 @@ where
         .reflect(writer)
         .inspect(move |event| {
             let Ok(event) = event else { return };
-            if matches!(event, Event::InitDone) {
-                known.cancel();
+            match event {
+                Event::Init => drop(whole.send_replace(false)),
+                Event::InitDone => {
+                    known.cancel();
+                    whole.send_replace(true);
+                }
+                Event::InitApply(_) | Event::Apply(_) | Event::Delete(_) => {}
             }
             seen(event);
         })

@@ -63,6 +63,12 @@ pub(super) struct TagStore {
 }
 
 impl TagStore {
+    /// How many watches have tags.
+    pub(super) fn len(&self) -> usize {
+        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.len()
+    }
+
     /// The tags of the watch `name` of `namespace`, if it was scanned since the operator started.
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<WatchedTags> {
         let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,6 +202,12 @@ impl Scans {
             kept.list = Some(list);
         }
         scan
+    }
+
+    /// How many scans are kept.
+    pub(super) fn len(&self) -> usize {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.len()
     }
 
     fn slot(&self, key: ScanKey) -> Slot {

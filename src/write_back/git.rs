@@ -45,6 +45,17 @@ struct Entry {
     queues: Mutex<HashMap<Option<BranchName>, Queue>>,
 }
 
+/// A queue, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueState {
+    /// The remote's address.
+    pub remote: String,
+    /// The branch; nothing for the remote's default.
+    pub branch: Option<String>,
+    /// How many jobs wait while others are carried out.
+    pub waiting: usize,
+}
+
 /// Jobs that wait, and the task that will take them.
 #[derive(Default)]
 struct Queue {
@@ -115,6 +126,33 @@ impl Remotes {
             ));
         }
         answer.await.unwrap_or(Err(Error::Interrupted))
+    }
+
+    /// How many remotes are kept.
+    pub fn len(&self) -> usize {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.values().map(Vec::len).sum()
+    }
+
+    /// Whether no remote is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The queues that have jobs, those under way among them, by remote and branch.
+    pub fn queues(&self) -> Vec<QueueState> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        for entry in entries.values().flatten() {
+            let queues = entry.queues.lock().unwrap_or_else(PoisonError::into_inner);
+            found.extend(queues.iter().map(|(branch, queue)| QueueState {
+                remote: entry.remote.url().to_string(),
+                branch: branch.as_ref().map(ToString::to_string),
+                waiting: queue.jobs.len(),
+            }));
+        }
+        found.sort_by(|a, b| (&a.remote, &a.branch).cmp(&(&b.remote, &b.branch)));
+        found
     }
 
     /// Reads files as they were in a commit; nothing if the remote gives it no more.

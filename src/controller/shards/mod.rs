@@ -93,6 +93,11 @@ impl Shards {
         self.own.set(shard).ok();
     }
 
+    /// Which shard this replica works for; nothing before it leads.
+    pub(super) fn own(&self) -> Option<u32> {
+        self.own.get().copied()
+    }
+
     /// Whether this replica converts annotations, which one has to do.
     pub(super) fn is_first(&self) -> bool {
         self.own.get() == Some(&0)

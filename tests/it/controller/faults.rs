@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use image_update_testkit::apiserver::ApiServer;
 use image_update_testkit::apiserver::proxy::{Mode, Proxy};
 use image_update_testkit::git_server::Fault;
-use image_update_testkit::process::Child;
+use image_update_testkit::process::{Child, free_port};
 use image_update_testkit::registry::Registry;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::discovery::ApiResource;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::crash::one_commit_a_change;
 use super::leader::{ended, terminate};
 use super::main_job::running;
-use crate::world::World;
+use crate::world::{GIT_PASSWORD, World};
 
 /// An operator that reaches the API server through a proxy, with 1.0.0 deployed.
 async fn behind_a_proxy(more: &[String]) -> (World, Registry, Proxy, Child) {
@@ -99,7 +99,8 @@ async fn a_stop_in_the_middle_of_a_push_lets_it_end() {
     let (mut world, registry) = running(&["1.0.0"], "1.0.0").await;
     world.policy_becomes("app", "Succeeded").await;
     world.kill_operator();
-    let operator = world.launch_operator();
+    let debug = format!("127.0.0.1:{}", free_port().expect("there is a free port"));
+    let operator = world.launch_operator_with(&[format!("--debug-address={debug}")]);
     let delay = Duration::from_secs(4);
     world.git.inject("git-receive-pack", Fault::Delay(delay));
     let sent = world.git.bytes_up();
@@ -116,6 +117,8 @@ async fn a_stop_in_the_middle_of_a_push_lets_it_end() {
             }
         })
         .await;
+    let queue = &state(&debug).await["gitQueues"][0];
+    assert_eq!(queue["branch"], "main", "{queue}");
     terminate(&operator);
     assert!(world.kustomization().contains("newTag: 1.0.0"), "too late");
     assert!(ended(operator).await.success());
@@ -124,6 +127,15 @@ async fn a_stop_in_the_middle_of_a_push_lets_it_end() {
     world.policy_becomes("app", "Succeeded").await;
     one_commit_a_change(&world, "1.1.0");
     assert_eq!(world.commits().len(), 1);
+}
+
+/// What an operator says of itself.
+async fn state(address: &str) -> Value {
+    let url = format!("http://{address}/debug/state");
+    let answer = reqwest::get(url).await.expect("the operator serves it");
+    let text = answer.text().await.expect("it is text");
+    assert!(!text.contains(GIT_PASSWORD));
+    serde_json::from_str(&text).expect("it is JSON")
 }
 
 /// Whether the operator has seen the new tag; the push follows within milliseconds.
