@@ -48,7 +48,7 @@ pub enum Part {
 }
 
 /// All rights; those of a part stand together.
-pub const RIGHTS: [Right; 13] = [
+pub const RIGHTS: [Right; 14] = [
     Right {
         part: Part::Watched,
         group: GROUP,
@@ -72,6 +72,14 @@ pub const RIGHTS: [Right; 13] = [
         names: &[],
         verbs: &["create", "patch"],
         purpose: "Tells of updates and failures; `patch` counts one that comes again.",
+    },
+    Right {
+        part: Part::Watched,
+        group: "",
+        resources: &["events"],
+        names: &[],
+        verbs: &["create"],
+        purpose: "Tells of updates of annotated Applications as argocd-image-updater did.",
     },
     Right {
         part: Part::Watched,

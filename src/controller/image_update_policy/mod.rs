@@ -12,6 +12,7 @@ mod git_access;
 mod images;
 mod lookups;
 mod measure;
+mod old_event;
 mod report;
 mod settled;
 
@@ -167,6 +168,7 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
         .write(&policy.metadata, previous.as_ref(), &report.status)
         .await?;
     super::events::publish(&context.recorder, policy, report.notices).await;
+    old_event::publish(&context, policy, &outcome).await;
     measure::outcome(&context.metrics, &outcome, context.clock.now());
     Span::current().record("outcome", report.health.as_str());
     context

@@ -22,12 +22,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::application::Outcome;
-use self::objects::is_converted;
 use self::old_updater::Standing;
 use self::queue::Queue;
 use super::applications::Known;
 use super::context::Context;
 use super::status::names;
+use crate::api::v1alpha1::annotations::is_converted;
 use crate::config::RunConfig;
 
 /// Namespace and name.
