@@ -2,8 +2,10 @@
 #
 #   docker build --tag registry.example.com/image-update-operator .
 #
-# Each architecture is built on itself (`docker buildx build --platform linux/amd64,linux/arm64` runs
-# the other one emulated, which takes long).
+# For amd64 and arm64 alike: nothing here names an architecture, and cryptography is ring's, which has
+# both. Each is built on itself (`docker buildx build --platform linux/amd64,linux/arm64` runs
+# the other one emulated, which takes long). The release does so, on a runner of each, and joins both
+# under one tag. `make image` builds and runs this file where there is no Docker and no registry.
 
 # The compiler is that of rust-toolchain.toml, which a test compares.
 FROM docker.io/library/rust:1.95.0-slim-trixie AS build

@@ -87,6 +87,13 @@ demo: stack ## see one update from a pushed image to a commit; KEEP=1 stays up
 	cargo build --locked --bin image-update-operator --example demo
 	cargo run --locked --quiet --example demo -- $(if $(KEEP),--keep)
 
+.PHONY: image
+image: ## build the image of the Dockerfile without a daemon, look into it and run it (as root)
+	$(need_rust)
+	$(call need,buildah,install it with your system's package manager)
+	$(call need,bwrap,install bubblewrap with your system's package manager)
+	@scripts/image.sh
+
 .PHONY: run
 run: ## run the operator with ARGS
 	$(need_rust)

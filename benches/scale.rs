@@ -28,8 +28,6 @@ const AT_ONCE: usize = 16;
 const PATIENCE: Duration = Duration::from_mins(5);
 /// How long the operator is watched at rest: each watch is scanned once.
 const REST: Duration = Duration::from_mins(5);
-/// Clock ticks a second in `/proc/<pid>/stat`: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
-const TICKS: f64 = 100.0;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -57,11 +55,11 @@ async fn main() -> anyhow::Result<()> {
 
     // What follows a start (statuses, the pushes) is over by then.
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let before = cpu_seconds(&operator)?;
+    let before = operator.processor_time()?;
     tokio::time::sleep(REST).await;
-    let idle = (cpu_seconds(&operator)? - before) / REST.as_secs_f64() * 100.0;
-    let resident = memory(&operator, "VmRSS:")?;
-    let peak = memory(&operator, "VmHWM:")?;
+    let spent = operator.processor_time()?.saturating_sub(before);
+    let idle = spent.as_secs_f64() / REST.as_secs_f64() * 100.0;
+    let (resident, peak) = operator.resident_mib()?;
 
     println!("| {WATCHES} watches of {TAGS} tags, {POLICIES} policies | measured | target |");
     println!("|---|---|---|");
@@ -198,25 +196,4 @@ async fn wait_until_selected(
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-}
-
-/// The processor time of the operator so far.
-fn cpu_seconds(operator: &Child) -> anyhow::Result<f64> {
-    let path = format!("/proc/{}/stat", operator.pid());
-    let stat = std::fs::read_to_string(path).context("read what the kernel says of it")?;
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    // User and system time are fields 14 and 15; the second one ends with the parenthesis.
-    let times = fields.split_whitespace().skip(11).take(2);
-    let ticks: Vec<f64> = times.map(str::parse).collect::<Result<_, _>>()?;
-    Ok(ticks.iter().sum::<f64>() / TICKS)
-}
-
-/// A line of what the kernel says of the operator's memory, in MiB.
-fn memory(operator: &Child, line: &str) -> anyhow::Result<f64> {
-    let path = format!("/proc/{}/status", operator.pid());
-    let status = std::fs::read_to_string(path).context("read what the kernel says of it")?;
-    let line = status.lines().find_map(|it| it.strip_prefix(line));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    let number: f64 = number.context("the kernel says it")?.parse()?;
-    Ok(number / 1024.0)
 }

@@ -1,5 +1,7 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+mod leader;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,11 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
+
+pub use leader::{LeaderConfig, pod_name};
+
+/// 32 MiB.
+const DEFAULT_GIT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]
@@ -79,7 +86,8 @@ pub struct RunConfig {
     )]
     pub legacy_annotations: bool,
 
-    /// Other namespaces whose annotated Applications are converted, separated by commas; `*` is all.
+    /// Other namespaces that hold Applications of Argo CD, separated by commas; `*` is all. Their
+    /// annotations are converted, and policies in Argo CD's namespace may select their Applications.
     #[arg(
         long,
         env = "IMAGE_UPDATE_APPLICATION_NAMESPACES",
@@ -129,6 +137,17 @@ pub struct RunConfig {
     #[arg(long, env = "IMAGE_UPDATE_CACHE_DIR", value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
 
+    /// How many bytes of a git remote's folders and files stay in memory between two looks, for each
+    /// remote and credential, so that only what has changed is fetched. 10,000 applications have
+    /// about 3 MB of folders. `0` keeps nothing; then every look fetches all that it needs.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_GIT_CACHE_BYTES",
+        value_name = "BYTES",
+        default_value_t = DEFAULT_GIT_CACHE_BYTES
+    )]
+    pub git_cache_bytes: usize,
+
     /// Where metrics and probes are served: `/metrics`, `/healthz` and `/readyz`, over plain HTTP.
     /// Nowhere, if it is `0` or empty.
     #[arg(
@@ -138,6 +157,14 @@ pub struct RunConfig {
         default_value = "0.0.0.0:8081"
     )]
     pub metrics_address: String,
+
+    /// Who of several replicas works.
+    #[command(flatten)]
+    pub leader: LeaderConfig,
+
+    /// Webhooks of registries.
+    #[command(flatten)]
+    pub webhook: WebhookConfig,
 
     /// Where traces go, and how many of them.
     #[command(flatten)]
@@ -153,6 +180,27 @@ pub struct RunConfig {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     pub shutdown_timeout: u64,
+}
+
+/// Settings of the receiver of registries' webhooks.
+#[derive(Args, Clone, Debug)]
+pub struct WebhookConfig {
+    /// Where webhooks of registries are received, over plain HTTP: `/webhook/<type>` and
+    /// `/webhook?type=<type>`. Nowhere, if it is `0` or empty.
+    #[arg(
+        long,
+        env = "IMAGE_UPDATE_WEBHOOK_ADDRESS",
+        value_name = "HOST:PORT",
+        default_value = "0"
+    )]
+    pub webhook_address: String,
+
+    /// A folder with the secrets of webhooks, each in a file with the name of its type, or that of
+    /// its key in argocd-image-updater's Secret (`webhook.ghcr-secret`). They are read for each
+    /// request. Else a secret is taken from argocd-image-updater's variable
+    /// (`GHCR_WEBHOOK_SECRET`). A type without a secret is not served.
+    #[arg(long, env = "IMAGE_UPDATE_WEBHOOK_SECRET_DIR", value_name = "FOLDER")]
+    pub webhook_secret_dir: Option<PathBuf>,
 }
 
 /// Settings of traces.

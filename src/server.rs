@@ -1,7 +1,8 @@
 //! Serves metrics and probes over plain HTTP: `/metrics`, `/healthz` and `/readyz`.
 //!
 //! Nothing else is there, nothing is changed by a request, and nobody is asked who they are: it is
-//! for the cluster's network. Connections, their number and their time are bounded.
+//! for the cluster's network. Connections, their number and their time are bounded, also for who
+//! answers otherwise ([`accept`]).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -42,8 +43,8 @@ pub(crate) trait Pages: Send + Sync + 'static {
     /// The metrics, in the text format of Prometheus.
     fn metrics(&self) -> String;
 
-    /// Why work can't be taken yet or any more; `None` if it can.
-    fn not_ready(&self) -> Option<&'static str>;
+    /// What is to be said of the readiness: an error while work can't be taken yet or any more.
+    fn ready(&self) -> Result<&'static str, &'static str>;
 }
 
 /// Why nothing can be served.
@@ -94,9 +95,22 @@ fn parse(address: &str) -> Result<Option<SocketAddr>, Error> {
     }
 }
 
-/// Serves until it is dropped.
+/// Serves the pages until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, pages: Arc<impl Pages>) {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    accept(listener, MAX_CONNECTIONS, move |request| {
+        let page = page(request.method(), request.uri().path(), &*pages);
+        std::future::ready(page)
+    })
+    .await;
+}
+
+/// Answers requests until it is dropped, of so many connections at once.
+pub(crate) async fn accept<A, F>(listener: TcpListener, connections: usize, answer: A)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(connections));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -104,14 +118,14 @@ pub(crate) async fn serve(listener: TcpListener, pages: Arc<impl Pages>) {
         let permit = Arc::clone(&permits).acquire_owned().await.ok();
         match listener.accept().await {
             Ok((stream, _)) => {
-                let pages = Arc::clone(&pages);
+                let answer = answer.clone();
                 connections.spawn(async move {
                     let _permit = permit;
-                    let served = tokio::time::timeout(CONNECTION_TIMEOUT, answer(stream, pages));
+                    let served = tokio::time::timeout(CONNECTION_TIMEOUT, converse(stream, answer));
                     if let Ok(Err(error)) = served.await {
                         debug!(
                             error = &error as &dyn std::error::Error,
-                            "A connection of a probe or scraper broke"
+                            "A connection broke"
                         );
                     }
                 });
@@ -127,10 +141,14 @@ pub(crate) async fn serve(listener: TcpListener, pages: Arc<impl Pages>) {
     }
 }
 
-async fn answer(stream: TcpStream, pages: Arc<impl Pages>) -> Result<(), hyper::Error> {
-    let service = service_fn(async |request: Request<Incoming>| {
-        let page = page(request.method(), request.uri().path(), &*pages);
-        Ok::<_, Infallible>(page)
+async fn converse<A, F>(stream: TcpStream, answer: A) -> Result<(), hyper::Error>
+where
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<Full<Bytes>>>,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -150,9 +168,9 @@ fn page(method: &Method, path: &str, pages: &impl Pages) -> Response<Full<Bytes>
     match path {
         "/metrics" => response(StatusCode::OK, metrics::CONTENT_TYPE, pages.metrics()),
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" => match pages.not_ready() {
-            None => text(StatusCode::OK, "ok\n"),
-            Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
+        "/readyz" => match pages.ready() {
+            Ok(how) => text(StatusCode::OK, how),
+            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
         },
         _ => text(
             StatusCode::NOT_FOUND,
@@ -161,7 +179,8 @@ fn page(method: &Method, path: &str, pages: &impl Pages) -> Response<Full<Bytes>
     }
 }
 
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+/// A plain answer.
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     response(status, TEXT, body)
 }
 
@@ -189,8 +208,8 @@ mod tests {
             "up 1\n".to_owned()
         }
 
-        fn not_ready(&self) -> Option<&'static str> {
-            self.0
+        fn ready(&self) -> Result<&'static str, &'static str> {
+            self.0.map_or(Ok("ok\n"), Err)
         }
     }
 

@@ -75,10 +75,7 @@ async fn show(stage: &Stage, keep: bool) -> anyhow::Result<()> {
     println!("{}", stage.commit()?);
     step("kubectl get imagewatches,imageupdatepolicies");
     for kind in ["imagewatches", "imageupdatepolicies"] {
-        println!(
-            "{}",
-            table::get(&stage.kube, stage.kubeconfig(), kind).await?
-        );
+        println!("{}", table::get(stage.kubeconfig(), kind).await?);
     }
     step("How long it took");
     println!(

@@ -64,6 +64,7 @@ pub fn convert_selection(namespace: &str, name: &str, selection: &Selection) -> 
     };
     let labels = labels.clone();
     let applications = ApplicationSelector {
+        namespace: None,
         name: Some(name_pattern.clone()),
         selector: (!labels.is_empty()).then_some(LabelSelector {
             match_labels: labels,

@@ -5,3 +5,4 @@ pub mod application;
 pub mod error;
 pub mod patch;
 pub mod repositories;
+pub mod wrote;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::application::Application;
 use super::error::Error;
+use super::wrote::{self, Wrote};
 
 /// How often it is tried if others write at the same time.
 const MOST_ATTEMPTS: u32 = 5;
@@ -30,17 +31,27 @@ pub enum Outcome {
     Patched,
 }
 
+/// An Application's overrides, and what is noted of those that were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edited {
+    /// The overrides, in the form of an `.argocd-source` file.
+    pub overrides: Vec<u8>,
+    /// The note; `None` if it stays as it is.
+    pub wrote: Option<Wrote>,
+}
+
 /// Lets `edit` change the overrides of the source `index`, and patches what differs.
 ///
-/// `edit` gets the overrides in the form of an `.argocd-source` file and returns the new ones, or
-/// `None` if nothing is to change. It is called again each time somebody else was faster.
+/// `edit` gets the overrides in the form of an `.argocd-source` file and what is noted of them, and
+/// returns the new ones, or `None` if nothing is to change. It is called again each time somebody
+/// else was faster.
 pub async fn update(
     kube: &Client,
     namespace: &str,
     name: &str,
     index: usize,
     field_manager: &str,
-    mut edit: impl FnMut(&[u8]) -> Option<Vec<u8>> + Send,
+    mut edit: impl FnMut(&[u8], Wrote) -> Option<Edited> + Send,
 ) -> Result<Outcome, Error> {
     let api: Api<Application> = Api::namespaced(kube.clone(), namespace);
     let shown = format!("{namespace}/{name}");
@@ -57,7 +68,9 @@ pub async fn update(
             return Ok(Outcome::Unchanged);
         };
         let before = source.overrides();
-        let Some(after) = edit(&before) else {
+        let noted = application.annotations().get(wrote::ANNOTATION);
+        let noted = Wrote::parse(noted.map(String::as_str));
+        let Some(after) = edit(&before, noted) else {
             return Ok(Outcome::Unchanged);
         };
         let parse = |bytes: &[u8]| {
@@ -66,15 +79,23 @@ pub async fn update(
                 source: Box::new(source),
             })
         };
-        let mut operations = operations(&application, index, &parse(&before)?, &parse(&after)?);
+        let mut operations = operations(
+            &application,
+            index,
+            &parse(&before)?,
+            &parse(&after.overrides)?,
+        );
         if operations.is_empty() {
             return Ok(Outcome::Unchanged);
         }
+        operations.extend(after.wrote.map(|wrote| note(&application, &wrote)));
         let version = application.resource_version();
-        operations.insert(
-            0,
-            json!({"op": "test", "path": "/metadata/resourceVersion", "value": version}),
-        );
+        // A `test` would do as well, but what it answers can't be told from an invalid object.
+        operations.push(json!({
+            "op": "replace",
+            "path": "/metadata/resourceVersion",
+            "value": version,
+        }));
         let patch = json_patch(operations);
         let parameters = PatchParams {
             field_manager: Some(field_manager.to_owned()),
@@ -82,8 +103,7 @@ pub async fn update(
         };
         match api.patch(name, &parameters, &patch).await {
             Ok(_) => return Ok(Outcome::Patched),
-            // A failed test is 422 Invalid, a change while it is stored 409 Conflict.
-            Err(kube::Error::Api(answer)) if is_conflict(&answer) => {}
+            Err(kube::Error::Api(answer)) if answer.is_conflict() => {}
             Err(source) => {
                 return Err(Error::Write {
                     name: shown,
@@ -144,13 +164,28 @@ fn operations(
     operations
 }
 
+/// The operation that writes a note.
+fn note(application: &Application, wrote: &Wrote) -> Value {
+    let value = wrote.to_annotation();
+    // `/` is written so in a pointer: <https://www.rfc-editor.org/rfc/rfc6901#section-3>
+    let name = wrote::ANNOTATION.replace('/', "~1");
+    match &application.metadata.annotations {
+        Some(_) => json!({
+            "op": "add",
+            "path": format!("/metadata/annotations/{name}"),
+            "value": value,
+        }),
+        None => json!({
+            "op": "add",
+            "path": "/metadata/annotations",
+            "value": {wrote::ANNOTATION: value},
+        }),
+    }
+}
+
 fn json_patch(operations: Vec<Value>) -> Patch<()> {
     let patch = serde_json::from_value(Value::Array(operations));
     Patch::Json(patch.expect("the operations above are a JSON patch"))
-}
-
-fn is_conflict(answer: &kube::core::Status) -> bool {
-    answer.code == 409 || (answer.code == 422 && answer.message.contains("test"))
 }
 
 #[cfg(test)]

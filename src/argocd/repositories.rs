@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use image_update_core::argocd::repository::{self, Entry, EntryKind};
 use image_update_core::remote::RemoteUrl;
+use image_update_core::secret::SecretData;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::ListParams;
 use kube::{Api, Client, CustomResource, ResourceExt as _};
@@ -65,13 +66,11 @@ pub struct Repositories {
     projects: BTreeMap<String, Vec<String>>,
 }
 
-type Data = BTreeMap<String, Vec<u8>>;
-
 struct RepositorySecret {
     kind: EntryKind,
     url: String,
     project: Option<String>,
-    data: Data,
+    data: SecretData,
 }
 
 /// Argo CD's namespace could not be read.
@@ -148,7 +147,7 @@ impl Repositories {
 
     /// What Argo CD has for a remote, as one Secret would have it; nothing if it has no Secret for
     /// it. Those of a project serve no other than `project`.
-    pub fn secret(&self, remote: &RemoteUrl, project: Option<&str>) -> Option<Data> {
+    pub fn secret(&self, remote: &RemoteUrl, project: Option<&str>) -> Option<SecretData> {
         let entries: Vec<Entry<'_>> = self.secrets.iter().map(RepositorySecret::entry).collect();
         let found = repository::find(remote, project, &entries);
         let data = |index: Option<usize>| Some(&self.secrets.get(index?)?.data);
@@ -189,7 +188,7 @@ impl RepositorySecret {
             _ => return None,
         };
         let data = secret.data.unwrap_or_default();
-        let data: Data = data.into_iter().map(|(key, it)| (key, it.0)).collect();
+        let data: SecretData = data.into_iter().map(|(key, it)| (key, it.0)).collect();
         let text = |key: &str| {
             let text = std::str::from_utf8(data.get(key)?).ok()?.trim();
             (!text.is_empty()).then(|| text.to_owned())
@@ -215,7 +214,7 @@ impl RepositorySecret {
 }
 
 /// Whether a key is there. What is empty is not: templates leave such keys behind.
-fn has(data: &Data, key: &str) -> bool {
+fn has(data: &SecretData, key: &str) -> bool {
     data.get(key).is_some_and(|value| !value.is_empty())
 }
 

@@ -48,13 +48,13 @@ enum Taken {
     Ignored(&'static str),
 }
 
-const WEBHOOKS: &str = "webhooks are not received; tags are listed at --interval";
+const WEBHOOKS: &str = "webhooks are received at --webhook-address, and never without a secret";
 const PER_POLICY: &str = "policies say it: spec.writeBack.git.commit";
 const NO_TLS: &str = "no server of this program has TLS";
 const GIT_RETRIES: &str = "git is spoken by the program itself, with limits of its own";
 
-/// All of them.
-pub(crate) const TABLE: [OldSetting; 44] = [
+/// All of them, but those that are read as they are: the secrets of webhooks.
+pub(crate) const TABLE: [OldSetting; 37] = [
     flag("IMAGE_UPDATER_INTERVAL", Some("interval"), "--interval"),
     flag("IMAGE_UPDATER_LOGLEVEL", Some("log.level"), "--log-level"),
     flag(
@@ -136,13 +136,6 @@ pub(crate) const TABLE: [OldSetting; 44] = [
         Some("webhook.ratelimit-allowed"),
         WEBHOOKS,
     ),
-    nothing("DOCKER_WEBHOOK_SECRET", None, WEBHOOKS),
-    nothing("GHCR_WEBHOOK_SECRET", None, WEBHOOKS),
-    nothing("QUAY_WEBHOOK_SECRET", None, WEBHOOKS),
-    nothing("HARBOR_WEBHOOK_SECRET", None, WEBHOOKS),
-    nothing("ALIYUN_ACR_WEBHOOK_SECRET", None, WEBHOOKS),
-    nothing("ACR_WEBHOOK_SECRET", None, WEBHOOKS),
-    nothing("CLOUDEVENTS_WEBHOOK_SECRET", None, WEBHOOKS),
     nothing("DISABLE_TLS", Some("disable-tls"), NO_TLS),
     nothing("TLS_MIN_VERSION", Some("tls.min-version"), NO_TLS),
     nothing("TLS_MAX_VERSION", Some("tls.max-version"), NO_TLS),

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use image_update_core::{argocd, legacy};
+use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, Resource as _, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -20,6 +21,10 @@ use super::context::{Context, key};
 use super::error::Error;
 use super::scope;
 use crate::argocd::application::{Application, SourceSpec};
+use crate::argocd::wrote::{self, Wrote};
+
+/// How many Applications are listed at once: one may have a megabyte, most of which is not kept.
+const PAGE_SIZE: u32 = 100;
 
 /// How often it is looked whether Argo CD was installed meanwhile.
 const KIND_CHECK: Duration = Duration::from_secs(30);
@@ -40,6 +45,10 @@ pub(super) struct Known {
     pub(super) annotations: BTreeMap<String, String>,
     /// The overrides of each source, in the form of an `.argocd-source` file.
     pub(super) overrides: Vec<Vec<u8>>,
+    /// What is noted on it of values that were written.
+    pub(super) wrote: Wrote,
+    /// Whether a machine makes it: an ApplicationSet, or another Application.
+    pub(super) is_generated: bool,
 }
 
 /// Namespace and name.
@@ -58,6 +67,11 @@ pub(super) struct Applications {
 }
 
 impl Known {
+    /// Its namespace and name.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.facts.namespace, &self.facts.name)
+    }
+
     fn of(application: &Application) -> Self {
         let sources = application.sources();
         let annotations = application.annotations().iter();
@@ -70,8 +84,25 @@ impl Known {
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
             overrides: sources.into_iter().map(SourceSpec::overrides).collect(),
+            wrote: Wrote::parse(
+                application
+                    .annotations()
+                    .get(wrote::ANNOTATION)
+                    .map(String::as_str),
+            ),
+            is_generated: is_generated(application),
         }
     }
+}
+
+/// The annotation by which Argo CD knows what it manages:
+/// <https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/>
+const TRACKING_ANNOTATION: &str = "argocd.argoproj.io/tracking-id";
+
+fn is_generated(application: &Application) -> bool {
+    let mut owners = application.owner_references().iter();
+    owners.any(|owner| owner.kind == "ApplicationSet")
+        || application.annotations().contains_key(TRACKING_ANNOTATION)
 }
 
 impl Applications {
@@ -90,7 +121,7 @@ impl Applications {
         known.get(key).cloned()
     }
 
-    /// All, in no order.
+    /// All, sorted by namespace and name.
     pub(super) fn all(&self) -> Vec<Arc<Known>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.values().cloned().collect()
@@ -134,10 +165,11 @@ pub(super) async fn follow(
 ) {
     let following = async {
         wait_for_the_kind(&kube, &context).await;
-        let apis = scope::apis::<Application>(&kube, &namespaces);
+        let apis = scope::apis::<DeserializeGuard<Application>>(&kube, &namespaces);
         let missing = Arc::new(AtomicUsize::new(apis.len()));
         let watches = apis.into_iter().map(|api| {
-            let watch = watcher::watcher(api, watcher::Config::default()).default_backoff();
+            let settings = watcher::Config::default().page_size(PAGE_SIZE);
+            let watch = watcher::watcher(api, settings).default_backoff();
             follow_one(watch.boxed(), &context, &missing)
         });
         futures::future::join_all(watches).await;
@@ -167,7 +199,7 @@ async fn wait_for_the_kind(kube: &Client, context: &Context) {
 }
 
 async fn follow_one(
-    mut events: impl Stream<Item = Result<Event<Application>, watcher::Error>> + Unpin,
+    mut events: impl Stream<Item = Result<Event<DeserializeGuard<Application>>, watcher::Error>> + Unpin,
     context: &Context,
     missing: &AtomicUsize,
 ) {
@@ -179,16 +211,31 @@ async fn follow_one(
         match event {
             Ok(Event::Init) => fresh.clear(),
             Ok(Event::InitApply(application) | Event::Apply(application)) => {
-                let key = key(&application.metadata);
-                fresh.insert(key.clone());
-                mine.insert(key);
-                if let Some(news) = context.applications.put(&application) {
-                    context.trigger_policies_that_select(&news);
-                    context.legacy.application_changed(&news);
+                let key = key(application.meta());
+                match &application.0 {
+                    Ok(application) => {
+                        fresh.insert(key.clone());
+                        mine.insert(key);
+                        if let Some(news) = context.applications.put(application) {
+                            context.trigger_policies_that_select(&news);
+                            context.legacy.application_changed(&news);
+                        }
+                    }
+                    // It counts as none, and keeps nobody from the others. What the error quotes may
+                    // be a secret value of a parameter.
+                    Err(_) => {
+                        warn!(
+                            argocd.application = format!("{}/{}", key.0, key.1),
+                            "An Application can't be read: a field is of another type than in Argo CD"
+                        );
+                        fresh.remove(&key);
+                        mine.remove(&key);
+                        forget(&key, context);
+                    }
                 }
             }
             Ok(Event::Delete(application)) => {
-                let key = key(&application.metadata);
+                let key = key(application.meta());
                 mine.remove(&key);
                 forget(&key, context);
             }
@@ -218,5 +265,44 @@ fn forget(key: &Key, context: &Context) {
         let states = [old];
         context.trigger_policies_that_select(&states);
         context.legacy.application_changed(&states);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn little_is_kept_of_a_large_application() {
+        let resource = json!({"kind": "Deployment", "name": "x".repeat(200), "status": "Synced"});
+        let object = json!({
+            "metadata": {
+                "namespace": "argocd",
+                "name": "shop",
+                "annotations": {
+                    "kubectl.kubernetes.io/last-applied-configuration": "x".repeat(10_000),
+                },
+                "managedFields": [{"manager": "argocd", "fieldsV1": {"f:spec": "x".repeat(10_000)}}],
+            },
+            "spec": {"source": {"repoURL": "https://git.example/env", "path": "shop", "helm": {
+                "values": "x".repeat(10_000),
+                "parameters": [{"name": "image.tag", "value": "1.0.0"}],
+            }}},
+            "status": {
+                "resources": vec![resource; 1000],
+                "summary": {"images": ["registry.example/shop:1.0.0"]},
+            },
+            "operation": {"info": "x".repeat(10_000)},
+        });
+        let read: Application = serde_json::from_value(object).expect("it is an Application");
+        let mut known = Known::of(&read);
+        let overrides = std::mem::take(&mut known.overrides).concat();
+        let overrides = String::from_utf8(overrides).expect("they are JSON");
+        assert!(overrides.contains("image.tag") && overrides.len() < 100);
+        let kept = format!("{known:?}");
+        assert!(kept.contains("registry.example/shop:1.0.0"));
+        assert!(kept.len() < 1000, "{} bytes: {kept}", kept.len());
     }
 }

@@ -16,6 +16,7 @@ use super::backoff::Backoff;
 use super::clock::Clock;
 use super::legacy::Legacy;
 use super::put_backs::PutBacks;
+use super::scope::ApplicationScope;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
 use crate::api::v1alpha1::{
@@ -56,8 +57,8 @@ pub(super) struct Context {
     pub(super) tags: TagStore,
     /// Where registries and remotes may be.
     pub(super) allowed_hosts: AllowedHosts,
-    /// The namespace of Argo CD.
-    pub(super) argocd_namespace: String,
+    /// The namespaces of Argo CD.
+    pub(super) application_scope: ApplicationScope,
     /// Which policies may use Argo CD's credentials.
     pub(super) argocd_credentials: ArgocdCredentials,
     /// Whether Applications are asked to look at git again after a push.
@@ -93,6 +94,8 @@ pub(super) struct Context {
     pub(super) watches_are_known: CancellationToken,
     /// Cancelled once all policies are in their store.
     pub(super) policies_are_known: CancellationToken,
+    /// Cancelled once this replica leads, so that it may write.
+    pub(super) leads: CancellationToken,
     /// Cancelled once the operator is told to stop.
     pub(super) stop: CancellationToken,
     /// The traces of watches whose policies are to be reconciled, by namespace and name.
@@ -119,12 +122,12 @@ impl Context {
             builds: registry::Builds::new(registry.clone(), config.cache_dir.as_deref())?,
             registry,
             registries,
-            remotes: Remotes::new(stop.clone(), metrics.clone()),
+            remotes: Remotes::new(stop.clone(), metrics.clone(), config.git_cache_bytes),
             permits: Semaphore::new(usize::from(config.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
-            argocd_namespace: config.argocd_namespace.clone(),
+            application_scope: ApplicationScope::new(config),
             argocd_credentials: config.argocd_credentials,
             refreshes: config.refresh_applications,
             put_backs: PutBacks::default(),
@@ -141,6 +144,7 @@ impl Context {
             policy_trigger,
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
+            leads: CancellationToken::new(),
             stop,
             traces: Handover::default(),
             metrics,
@@ -185,9 +189,9 @@ impl Context {
             let Ok(readable) = policy.0.as_ref() else {
                 continue;
             };
+            let reach = self.application_scope.reach(&readable.metadata);
             let selects = |known: &Arc<Known>| {
-                Some(&known.facts.namespace) == readable.metadata.namespace.as_ref()
-                    && validate::selects(&readable.spec, &known.facts.name, &known.labels)
+                validate::selects(&readable.spec, reach, known.key(), &known.labels)
             };
             if applications.iter().any(selects) {
                 // The receiver is gone only while the operator stops.

@@ -143,8 +143,21 @@ pub(super) enum Error {
     ApplicationsUnavailable,
 
     /// The policy's selectors match nothing.
-    #[error("spec.applications selects no Application of this namespace; check names and labels")]
+    #[error(
+        "spec.applications selects no Application; check names and labels, and for other namespaces \
+         than the policy's own whether the operator runs with --application-namespaces for them"
+    )]
     NoApplication,
+
+    /// The policy names Applications of other namespaces and must not.
+    #[error(
+        "spec.applications names namespaces; only policies in namespace {argocd}, Argo CD's own, may \
+         select Applications of others"
+    )]
+    ApplicationsOutOfReach {
+        /// Argo CD's namespace.
+        argocd: String,
+    },
 
     /// An Application's source can't be written.
     #[error("Application {application} can't be written: {problem}")]
@@ -320,6 +333,7 @@ impl Error {
             | Self::InvalidAuthor(_)
             | Self::HostNotAllowed { .. }
             | Self::AccessDenied { .. }
+            | Self::ApplicationsOutOfReach { .. }
             | Self::ArgocdCredentials(
                 ArgocdProblem::OtherNamespace | ArgocdProblem::NoApplication,
             )
@@ -366,7 +380,7 @@ impl Error {
             | Self::RegistriesCredential { .. }
             | Self::RegistriesSecret { .. } => Reason::InvalidSecret,
             Self::WatchNotFound { .. } => Reason::WatchNotFound,
-            Self::AccessDenied { .. } => Reason::AccessDenied,
+            Self::AccessDenied { .. } | Self::ApplicationsOutOfReach { .. } => Reason::AccessDenied,
             Self::ArgocdCredentials(
                 ArgocdProblem::OtherNamespace
                 | ArgocdProblem::NoApplication

@@ -6,8 +6,10 @@ mod backoff;
 mod clock;
 mod conditions;
 mod context;
+mod elect;
 mod error;
 mod events;
+mod gate;
 mod image_update_policy;
 mod image_watch;
 mod legacy;
@@ -22,5 +24,6 @@ mod status;
 mod tags;
 mod undecodable;
 mod union;
+mod webhooks;
 
 pub use run::run;

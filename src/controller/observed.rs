@@ -21,22 +21,28 @@ impl Pages for Observed {
         self.0.metrics.text(&inventory(&self.0))
     }
 
-    fn not_ready(&self) -> Option<&'static str> {
+    fn ready(&self) -> Result<&'static str, &'static str> {
         let context = &self.0;
         if context.stop.is_cancelled() {
-            Some("stopping: writes that are under way end\n")
-        } else if context.watches_are_known.is_cancelled()
-            && context.policies_are_known.is_cancelled()
-        {
-            None
+            return Err("stopping: writes that are under way end\n");
+        }
+        if !context.watches_are_known.is_cancelled() || !context.policies_are_known.is_cancelled() {
+            return Err("starting: the objects are not all known yet\n");
+        }
+        if context.leads.is_cancelled() {
+            Ok("ok\n")
         } else {
-            Some("starting: the objects are not all known yet\n")
+            Ok("ok: standing by, another replica leads\n")
         }
     }
 }
 
 fn inventory(context: &Context) -> Inventory {
-    let mut inventory = Inventory::default();
+    let mut inventory = Inventory {
+        // There even without objects: an alert is silent then because nothing is stalled.
+        stalled: [("ImageWatch", 0), ("ImageUpdatePolicy", 0)].into(),
+        ..Inventory::default()
+    };
     for watch in context.watches.state() {
         let DeserializeGuard(Ok(watch)) = &*watch else {
             undecodable("ImageWatch", &mut inventory);
@@ -74,10 +80,15 @@ fn inventory(context: &Context) -> Inventory {
     inventory
 }
 
-/// Counts an object by its condition `Ready`, which is `Unknown` before the first one.
+/// Counts an object by its condition `Ready`, which is `Unknown` before the first one, and by whether
+/// it is stalled.
 fn note(kind: &'static str, conditions: Option<&[Condition]>, inventory: &mut Inventory) {
-    let mut conditions = conditions.unwrap_or_default().iter();
-    let ready = conditions.find(|condition| condition.type_ == "Ready");
+    let conditions = conditions.unwrap_or_default();
+    let ready = conditions.iter().find(|it| it.type_ == "Ready");
+    let is_stalled = |it: &Condition| it.type_ == "Stalled" && it.status == "True";
+    if conditions.iter().any(is_stalled) {
+        *inventory.stalled.entry(kind).or_default() += 1;
+    }
     let (status, reason) = match ready {
         Some(ready) => (status(&ready.status), reason(&ready.reason)),
         None => ("Unknown", Reason::Progressing.as_str()),
@@ -89,6 +100,7 @@ fn note(kind: &'static str, conditions: Option<&[Condition]>, inventory: &mut In
 fn undecodable(kind: &'static str, inventory: &mut Inventory) {
     let label = (kind, "False", Reason::Undecodable.as_str());
     *inventory.objects.entry(label).or_default() += 1;
+    *inventory.stalled.entry(kind).or_default() += 1;
 }
 
 /// Whoever may write statuses could write any text.
@@ -141,6 +153,8 @@ mod tests {
             inventory.objects.into_iter().collect::<Vec<_>>(),
             [(("ImageWatch", status, reason), 1)]
         );
+        let is_stalled = condition.is_some_and(|it| it.type_ == "Stalled");
+        assert_eq!(inventory.stalled.contains_key("ImageWatch"), is_stalled);
     }
 
     #[test]

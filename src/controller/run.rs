@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::channel::mpsc;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, future};
+use image_update_core::webhook::Push;
 use kube::Client;
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::controller::{Action, Controller};
@@ -16,28 +17,34 @@ use kube::runtime::{
     WatchStreamExt, predicates, utils::Predicate, utils::PredicateConfig, watcher as watch,
 };
 use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::context::{Context, GuardedPolicy, GuardedWatch};
+use super::elect::Term;
+use super::gate::gate;
 use super::observed::Observed;
 use super::scope;
 use super::status::ReportError;
 use super::union::union;
-use super::{applications, image_update_policy, image_watch, legacy};
+use super::{applications, image_update_policy, image_watch, legacy, webhooks};
 use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
 use crate::config::{RunConfig, variable};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::conf::Registries;
 use crate::server;
+use crate::webhook;
 
 /// How long until an object is looked at again whose status could not be written.
 const REPORT_RETRY: Duration = Duration::from_secs(5);
 
 /// Runs both controllers until `stop` is cancelled, then lets what is under way finish, for
-/// `config.shutdown_timeout` at most.
+/// `config.shutdown_timeout` at most. They work once this replica leads, and end if it no longer
+/// does.
 pub async fn run(
     kube: Client,
     config: &RunConfig,
@@ -47,6 +54,8 @@ pub async fn run(
     let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
     let listener = server::listen(&config.metrics_address).await;
     let listener = listener.context("--metrics-address can't be used")?;
+    let hooks = server::listen(&config.webhook.webhook_address).await;
+    let hooks = hooks.context("--webhook-address can't be used")?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
     let (policies, policy_writer) = reflector::store();
@@ -81,6 +90,12 @@ pub async fn run(
         note_policy(&noting, event);
     });
     let settings = kube::runtime::controller::Config::default();
+    let term = Term::of(&kube, config);
+    let leads = context.leads.clone();
+    let watch_stream = gate(watch_stream, watches.clone(), leads.clone());
+    let policy_stream = gate(policy_stream, policies.clone(), leads.clone());
+    // Nothing is lost: each policy is looked at when this replica begins to lead.
+    let triggered = triggered.filter(move |_| future::ready(leads.is_cancelled()));
 
     let mut tasks = JoinSet::new();
     tasks.spawn(
@@ -104,6 +119,11 @@ pub async fn run(
             )
             .for_each(async |result| log_failure(result)),
     );
+    if let Some(listener) = hooks {
+        let (sender, pushed) = tokio::sync::mpsc::channel(webhooks::QUEUE);
+        pages.spawn(receive(listener, config, sender, context.metrics.clone()));
+        tasks.spawn(webhooks::follow(Arc::clone(&context), pushed, stop.clone()));
+    }
     let (follower, end) = (Arc::clone(&context), stop.clone());
     tasks.spawn(async move { follower.registries.follow(end).await });
     if context.legacy.is_on() {
@@ -112,14 +132,30 @@ pub async fn run(
     tasks.spawn(applications::follow(
         kube,
         config.watch_namespaces.clone(),
-        context,
+        Arc::clone(&context),
         stop.clone(),
     ));
     info!(
         version = env!("CARGO_PKG_VERSION"),
         "The operator is running"
     );
-    supervise(tasks, stop, Duration::from_secs(config.shutdown_timeout)).await
+    let timeout = Duration::from_secs(config.shutdown_timeout);
+    term.during(supervise(tasks, stop, timeout), &context).await
+}
+
+/// Receives webhooks of registries until it is dropped.
+fn receive(
+    listener: TcpListener,
+    config: &RunConfig,
+    pushed: Sender<Vec<Push>>,
+    metrics: Metrics,
+) -> impl Future<Output = ()> + Send + 'static {
+    let secrets = webhook::Secrets::new(config.webhook.webhook_secret_dir.clone(), variable);
+    async move {
+        let types = secrets.served().await.join(" ");
+        info!(address = ?listener.local_addr().ok(), types, "Receiving webhooks");
+        webhook::serve(listener, webhook::Receiver::new(secrets, pushed, metrics)).await;
+    }
 }
 
 /// What else follows from a change of a watch.

@@ -1,20 +1,19 @@
 //! Reads Secrets and ServiceAccounts, of the object's own namespace only.
 
-use std::collections::BTreeMap;
-
+use image_update_core::secret::SecretData;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::{Api, Client};
 
 use super::error::Error;
 
 /// The data of a Secret and its type.
-pub(super) struct SecretData {
+pub(super) struct NamedSecret {
     /// The Secret's name, for messages.
     pub(super) name: String,
     /// Its type, such as `kubernetes.io/dockerconfigjson`.
     pub(super) type_: String,
     /// What it holds.
-    pub(super) data: BTreeMap<String, Vec<u8>>,
+    pub(super) data: SecretData,
 }
 
 /// Reads the Secret `name` of `namespace`.
@@ -22,7 +21,7 @@ pub(super) async fn secret(
     kube: &Client,
     namespace: &str,
     name: &str,
-) -> Result<SecretData, Error> {
+) -> Result<NamedSecret, Error> {
     let api: Api<Secret> = Api::namespaced(kube.clone(), namespace);
     let found = api
         .get_opt(name)
@@ -37,7 +36,7 @@ pub(super) async fn secret(
         name: name.to_owned(),
     })?;
     let data = secret.data.unwrap_or_default();
-    Ok(SecretData {
+    Ok(NamedSecret {
         name: name.to_owned(),
         type_: secret.type_.unwrap_or_default(),
         data: data

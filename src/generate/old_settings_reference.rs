@@ -13,7 +13,7 @@ Generated from the program; `make generate` writes it anew.
 `run` understands these variables of argocd-image-updater where they mean something here: a Deployment
 may keep them. The keys of its ConfigMap `argocd-image-updater-config` are understood as variables of
 that name, as `envFrom` makes them. A flag, or a variable of our own, goes before. What has no effect is
-said once at the start.
+said once at the start. Variables with the secrets of webhooks (`GHCR_WEBHOOK_SECRET`) are read as they are.
 
 | Variable | Key | Becomes |
 |---|---|---|

@@ -14,8 +14,9 @@ const NAME: &str = "image-update-operator";
 
 const HEADER: &str = "# Generated from src/generate/rbac.rs; `make generate` writes it anew.\n";
 
-/// Where Argo CD is, unless its installation or its user says otherwise.
-const ARGOCD_NAMESPACE: &str = "argocd";
+/// What the name of the role for Argo CD's repositories ends with, and where it is, unless the
+/// installation of Argo CD or its user says otherwise.
+const REPOSITORIES: &str = "-repositories\n  namespace: argocd";
 
 /// Rights on the resources of one API group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +44,16 @@ pub enum Part {
     Secrets,
     /// In these, too, if there are Argo CD Applications.
     Applications,
+    /// In these, too, if webhooks are received.
+    Webhooks,
     /// In the namespace of Argo CD, for policies with its repository credentials.
     ArgocdRepositories,
+    /// In the operator's own namespace, for replicas that stand by.
+    LeaderElection,
 }
 
 /// All rights; those of a part stand together.
-pub const RIGHTS: [Right; 14] = [
+pub const RIGHTS: [Right; 16] = [
     Right {
         part: Part::Watched,
         group: GROUP,
@@ -139,6 +144,14 @@ pub const RIGHTS: [Right; 14] = [
         purpose: "The same, for one without a Lease.",
     },
     Right {
+        part: Part::Webhooks,
+        group: GROUP,
+        resources: &["imagewatches", "imageupdatepolicies"],
+        names: &[],
+        verbs: &["patch"],
+        purpose: "Asks for a look by an annotation when a registry tells of a push.",
+    },
+    Right {
         part: Part::ArgocdRepositories,
         group: "",
         resources: &["secrets"],
@@ -162,14 +175,24 @@ pub const RIGHTS: [Right; 14] = [
         verbs: &["list"],
         purpose: "Sees whether the project of an Application permits its repository.",
     },
+    Right {
+        part: Part::LeaderElection,
+        group: "coordination.k8s.io",
+        resources: &["leases"],
+        names: &[],
+        verbs: &["get", "create", "update"],
+        purpose: "Agrees with other replicas on who works.",
+    },
 ];
 
 impl Part {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Watched,
         Self::Secrets,
         Self::Applications,
+        Self::Webhooks,
         Self::ArgocdRepositories,
+        Self::LeaderElection,
     ];
 
     /// The name of the chart's template with the rules.
@@ -178,7 +201,9 @@ impl Part {
             Self::Watched => "watched",
             Self::Secrets => "secrets",
             Self::Applications => "applications",
+            Self::Webhooks => "webhooks",
             Self::ArgocdRepositories => "argocdRepositories",
+            Self::LeaderElection => "leaderElection",
         }
     }
 
@@ -187,7 +212,9 @@ impl Part {
         match self {
             Self::Watched | Self::Secrets => "namespaces that are looked at",
             Self::Applications => "the same, if there is Argo CD",
+            Self::Webhooks => "the same, if webhooks are received",
             Self::ArgocdRepositories => "Argo CD's namespace, for `credentials.argocd`",
+            Self::LeaderElection => "the operator's own namespace",
         }
     }
 
@@ -199,13 +226,15 @@ impl Part {
 /// The roles for kustomize, the rules for the chart, and the page.
 pub(super) fn files() -> Vec<GeneratedFile> {
     let watched = [Part::Watched, Part::Secrets, Part::Applications];
-    let cluster = role("ClusterRole", None, &watched);
-    let namespaced = role("Role", None, &watched);
-    let argocd = role("Role", Some(ARGOCD_NAMESPACE), &[Part::ArgocdRepositories]);
+    let cluster = role("ClusterRole", "", &watched);
+    let namespaced = role("Role", "", &watched);
+    let argocd = role("Role", REPOSITORIES, &[Part::ArgocdRepositories]);
+    let leader = role("Role", "-leader-election", &[Part::LeaderElection]);
     vec![
         file("config/rbac/cluster_role.yaml", cluster),
         file("config/namespaced/role.yaml", namespaced),
         file("config/argocd-repositories/role.yaml", argocd),
+        file("config/leader-election/role.yaml", leader),
         file(
             "charts/image-update-operator/templates/_rules.tpl",
             chart_rules(),
@@ -218,14 +247,10 @@ fn file(path: &'static str, content: String) -> GeneratedFile {
     GeneratedFile { path, content }
 }
 
-/// A role with the rights of `parts`.
-fn role(kind: &str, namespace: Option<&str>, parts: &[Part]) -> String {
-    let name = match namespace {
-        Some(namespace) => format!("{NAME}-repositories\n  namespace: {namespace}"),
-        None => NAME.to_owned(),
-    };
+/// A role with the rights of `parts`; `name` ends its name and may go on with its namespace.
+fn role(kind: &str, name: &str, parts: &[Part]) -> String {
     let mut text = format!(
-        "{HEADER}apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {name}\nrules:\n"
+        "{HEADER}apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {NAME}{name}\nrules:\n"
     );
     for right in parts.iter().flat_map(|part| part.rights()) {
         rule(right, &mut text);

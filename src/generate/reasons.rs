@@ -123,7 +123,9 @@ fn guide(reason: Reason) -> Guide {
         Reason::AccessDenied => (
             Policy,
             STALLS,
-            "The watch's owner has to name this namespace's labels in `accessFrom`. A watch that is not there looks the same from another namespace.",
+            "The watch's owner has to name this namespace's labels in `accessFrom`. A watch that is \
+             not there looks the same from another namespace. A policy that selects Applications of \
+             other namespaces has to be in that of Argo CD.",
         ),
         Reason::CredentialsDenied => (
             Policy,
@@ -240,7 +242,7 @@ fn guide(reason: Reason) -> Guide {
             STALLS,
             "Merge the base into the branch, merge the branch, or delete it.",
         ),
-        Reason::RevertedInGit => (
+        Reason::RevertedInGit | Reason::RevertedInApplication => (
             Policy,
             WAITS,
             "Wait for a newer tag, change the spec, or give the annotation \

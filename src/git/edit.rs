@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn unchanged_directories_are_not_written_again() {
-        let mut store = Store::default();
+        let mut store = Store::new(usize::MAX);
         let root = apply(
             &mut store,
             None,
@@ -121,7 +121,7 @@ mod tests {
         let absent = SHA1.null();
         let changes = files(&[("a", 1)]);
         let result = edit(
-            &Store::default(),
+            &Store::new(usize::MAX),
             absent,
             &tree_of(&changes),
             SHA1,
@@ -142,7 +142,7 @@ mod tests {
                 files.collect()
             };
             let (mut expected, changes) = (valid(before), valid(changes));
-            let mut store = Store::default();
+            let mut store = Store::new(usize::MAX);
             let root = apply(&mut store, None, &expected);
             let root = apply(&mut store, Some(root), &changes);
             expected.extend(changes);

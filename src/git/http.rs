@@ -54,7 +54,7 @@ impl Http {
         })
     }
 
-    /// Asks what the service can do: protocol version 2 of upload-pack, version 0 of receive-pack.
+    /// As [`Transport::advertisement`](super::transport::Transport::advertisement).
     pub(crate) async fn advertisement(
         &mut self,
         service: Service,

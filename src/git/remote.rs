@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::{Span, debug, field::Empty, instrument};
 
 use super::{
-    error::{Error, UpdateError},
+    error::{Error, ProtocolError, UpdateError},
     measure,
     options::RemoteOptions,
     protocol::push::Verdict,
@@ -85,6 +85,19 @@ impl Remote {
         self
     }
 
+    /// The same remote, with at most so many bytes of trees and files kept between two uses. What is
+    /// not kept is fetched again. 32 MiB unless it is called.
+    #[must_use]
+    pub fn with_cache_bytes(mut self, bytes: usize) -> Self {
+        self.session.get_mut().cache_bytes(bytes);
+        self
+    }
+
+    /// How much is kept now, in bytes: what the objects take, and what it takes to find them.
+    pub async fn cached_bytes(&self) -> usize {
+        self.session.lock().await.cached_bytes()
+    }
+
     /// The remote's address.
     pub fn url(&self) -> &RemoteUrl {
         &self.url
@@ -116,6 +129,45 @@ impl Remote {
             session.forget_capabilities();
         }
         result.map(|(_, snapshot)| snapshot)
+    }
+
+    /// Reads files as they were in an earlier commit of a branch; nothing if the remote gives it no
+    /// more, as after a branch was moved away from it, or if one of them could not be written then.
+    #[instrument(name = "git read commit", skip_all, fields(git.remote = %self.url, commit.id = %commit_id))]
+    pub async fn read_commit(
+        &self,
+        branch: &BranchName,
+        commit_id: ObjectId,
+        paths: &Paths,
+    ) -> Result<Option<Snapshot>, Error> {
+        let mut session = self.session().await;
+        let started = Instant::now();
+        let tip = Tip {
+            branch: branch.clone(),
+            commit_id,
+        };
+        let result = session.snapshot(&tip, paths).await;
+        let result = match result {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(
+                Error::Protocol {
+                    source: ProtocolError::Remote { .. },
+                    ..
+                }
+                | Error::ObjectMissing { .. }
+                | Error::Path { .. },
+            ) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let outcome = measure::read(&result);
+        session
+            .metrics()
+            .git_operation(GitOperation::Read, outcome, started.elapsed());
+        session.finish().await;
+        if result.is_err() {
+            session.forget_capabilities();
+        }
+        result
     }
 
     /// Reads files, lets `decide` say what to change, and puts that on the branch in one commit.
@@ -250,7 +302,7 @@ async fn update<E: std::error::Error + 'static>(
         };
         let doubt = match verdict {
             Ok(Verdict::Accepted) => {
-                session.settle(attempt.commit_id);
+                session.settle(attempt.route.from.commit_id, attempt.commit_id);
                 return Ok(attempt.pushed(attempts));
             }
             Ok(Verdict::Refused(text)) => Doubt::Refused(text),

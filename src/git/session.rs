@@ -4,32 +4,37 @@
 //! objects of the last head. Both may be dropped at any time.
 
 mod build;
+mod fetch;
 mod history;
 mod read;
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
 use gix::ObjectId;
 use image_update_core::remote::{BranchName, RemoteUrl, RepoFolder, RepoPath};
 
+use self::fetch::Pack;
 use super::{
     error::{Error, MalformedTree, PackError, PathError, ProtocolError, TransportError},
     object::NewObject,
     options::RemoteOptions,
     pack::encode::encode,
     protocol::{
-        capabilities::{ReceivePack, UploadPack},
-        ls_refs,
+        capabilities::{ReceivePack, UploadPack, Version},
+        ls_refs::{self, Refs},
         push::{self, Verdict},
     },
     store::Store,
-    transport::{Service, Transport},
+    transport::{Ending, Service, Transport},
 };
 use crate::metrics::Metrics;
 
 /// The most read of a list of refs. Twenty thousand branches are 1.3 MB.
 const MAX_REFS_BYTES: usize = 64 * 1024 * 1024;
+
+/// How much is kept between two uses where nothing else is said. Ten thousand applications have
+/// about 2.5 MB of trees, with what it takes to find them.
+pub(crate) const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// The most read of a report on a push.
 const MAX_REPORT_BYTES: usize = 4 * 1024 * 1024;
@@ -42,7 +47,7 @@ pub(crate) struct Session {
     receive: Option<ReceivePack>,
     store: Store,
     /// The pack of a server that cannot leave files out, while its files may still be needed.
-    whole: Option<Bytes>,
+    whole: Option<Pack>,
     metrics: Metrics,
 }
 
@@ -80,10 +85,19 @@ impl Session {
             transport,
             upload: None,
             receive: None,
-            store: Store::default(),
+            store: Store::new(DEFAULT_CACHE_BYTES),
             whole: None,
             metrics: Metrics::default(),
         })
+    }
+
+    /// Keeps at most this much between two uses.
+    pub(crate) fn cache_bytes(&mut self, bytes: usize) {
+        self.store = Store::new(bytes);
+    }
+
+    pub(crate) fn cached_bytes(&self) -> usize {
+        self.store.bytes()
     }
 
     /// Counts there from now on.
@@ -105,20 +119,17 @@ impl Session {
         self.receive = None;
     }
 
-    /// Ends what is running on the server for us, until something is asked again.
+    /// Ends what is running on the server for us, until something is asked again, and keeps no
+    /// more of what came than is of use then.
     pub(crate) async fn finish(&mut self) {
+        self.whole = None;
+        self.store.trim();
         self.transport.finish().await;
     }
 
     /// Asks where `branch`, or the default branch, is now. One request when warm.
     pub(crate) async fn tip(&mut self, branch: Option<&BranchName>) -> Result<Tip, Error> {
-        self.whole = None;
-        let server = self.upload_pack().await?;
-        let request = ls_refs::request(server, branch);
-        let body = self
-            .exchange(Service::UploadPack, request, MAX_REFS_BYTES)
-            .await?;
-        let refs = ls_refs::parse(&body, branch).map_err(|source| self.protocol(source))?;
+        let refs = self.refs(branch).await?;
         let remote = self.remote.clone();
         let default_branch = refs.default_branch;
         match branch {
@@ -147,13 +158,41 @@ impl Session {
         &mut self,
         branch: &BranchName,
     ) -> Result<Option<ObjectId>, Error> {
-        let server = self.upload_pack().await?;
-        let request = ls_refs::request(server, Some(branch));
+        Ok(self.refs(Some(branch)).await?.branch)
+    }
+
+    /// Asks for `HEAD` and a branch. A server of version 0 tells all refs, at the start of a
+    /// conversation; a new one is started for that.
+    async fn refs(&mut self, branch: Option<&BranchName>) -> Result<Refs, Error> {
+        self.whole = None;
+        let known = self.upload.filter(|it| it.version == Version::Two);
+        let server = if let Some(known) = known {
+            known
+        } else {
+            let body = self.advertisement(Service::UploadPack).await?;
+            let mut server = match UploadPack::parse(&body) {
+                Err(ProtocolError::NoRefs) => {
+                    return Ok(Refs {
+                        unborn: true,
+                        ..Refs::default()
+                    });
+                }
+                parsed => parsed.map_err(|source| self.protocol(source))?,
+            };
+            // What it was found out to refuse, it still says it gives.
+            server.by_id &= self.upload.is_none_or(|known| known.by_id);
+            self.upload = Some(server);
+            if server.version != Version::Two {
+                let refs = ls_refs::parse_advertisement(&body, branch);
+                return refs.map_err(|source| self.protocol(source));
+            }
+            server
+        };
+        let request = ls_refs::request(server, branch);
         let body = self
-            .exchange(Service::UploadPack, request, MAX_REFS_BYTES)
+            .exchange(Service::UploadPack, request, Ending::Flush, MAX_REFS_BYTES)
             .await?;
-        let refs = ls_refs::parse(&body, Some(branch)).map_err(|source| self.protocol(source))?;
-        Ok(refs.branch)
+        ls_refs::parse(&body, branch).map_err(|source| self.protocol(source))
     }
 
     /// Pushes commits, each built on the one before.
@@ -176,7 +215,12 @@ impl Session {
         };
         let request = push::request(server, &command, &pack);
         let body = self
-            .exchange(Service::ReceivePack, request, MAX_REPORT_BYTES)
+            .exchange(
+                Service::ReceivePack,
+                request,
+                Ending::Flush,
+                MAX_REPORT_BYTES,
+            )
             .await?;
         let verdict =
             push::parse(server, &to.branch, &body).map_err(|source| self.protocol(source))?;
@@ -193,10 +237,10 @@ impl Session {
         }
     }
 
-    /// Drops what is not reached by a commit that is on the branch now: the next update starts
-    /// there.
-    pub(crate) fn settle(&mut self, commit_id: ObjectId) {
-        self.store.keep_only(&commit_id, commit_id.kind());
+    /// Notes that a commit of ours is on the branch now, made of what `from` had: the next update
+    /// starts there.
+    pub(crate) fn settle(&mut self, from: ObjectId, commit_id: ObjectId) {
+        self.store.replace(from, commit_id);
     }
 
     async fn upload_pack(&mut self) -> Result<UploadPack, Error> {
@@ -231,10 +275,12 @@ impl Session {
         &mut self,
         service: Service,
         body: Vec<u8>,
+        ending: Ending,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, Error> {
         let sent = body.len();
-        let result = self.transport.exchange(service, body, limit_bytes).await;
+        let exchange = self.transport.exchange(service, body, ending, limit_bytes);
+        let result = exchange.await;
         let received = result.as_ref().map_or(0, Vec::len);
         self.metrics.git_exchange(service.name(), sent, received);
         result.map_err(|source| self.transport(source))

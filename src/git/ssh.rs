@@ -20,7 +20,7 @@ use self::connection::Program;
 pub use self::{host_key::HostKeyError, identity::IdentityError};
 use super::{
     options::{Credential, CredentialError, Identity, Kind, RemoteOptions, Timeouts},
-    transport::{Service, TransportError},
+    transport::{Ending, Service, TransportError},
 };
 
 /// How long a program is given to end by itself.
@@ -125,6 +125,9 @@ impl Ssh {
         service: Service,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, TransportError> {
+        if let Some(program) = self.running(service).take() {
+            program.finish().await;
+        }
         let (program, advertisement) = self.start(service, limit_bytes).await?;
         *self.running(service) = Some(program);
         Ok(advertisement)
@@ -138,6 +141,7 @@ impl Ssh {
         &mut self,
         service: Service,
         body: Vec<u8>,
+        ending: Ending,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, TransportError> {
         let mut program = match self.running(service).take() {
@@ -145,12 +149,12 @@ impl Ssh {
             None => self.start(service, limit_bytes).await?.0,
         };
         let total = self.target.timeouts.total;
-        let answer = timeout(total, program.exchange(body, limit_bytes)).await;
+        let answer = timeout(total, program.exchange(body, ending, limit_bytes)).await;
         let answer = answer.map_err(|_| TransportError::Timeout)??;
-        match service {
-            Service::UploadPack => self.upload = Some(program),
-            // One push is all it is for.
-            Service::ReceivePack => program.finish().await,
+        match (service, ending) {
+            (Service::UploadPack, Ending::Flush) => self.upload = Some(program),
+            // One push, or one fetch of version 0, is all it is for.
+            (Service::ReceivePack, _) | (_, Ending::Program) => program.finish().await,
         }
         Ok(answer)
     }

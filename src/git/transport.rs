@@ -31,6 +31,15 @@ pub(crate) enum Service {
     ReceivePack,
 }
 
+/// How an answer ends on a way where the connection goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// With a flush; the program waits for the next request.
+    Flush,
+    /// With the program.
+    Program,
+}
+
 /// Why a request has no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
@@ -151,7 +160,8 @@ impl Transport {
         }
     }
 
-    /// Asks what the service can do: protocol version 2 of upload-pack, version 0 of receive-pack.
+    /// Asks what the service can do: version 2 of the protocol of upload-pack, where the server knows
+    /// it, version 0 of that of receive-pack.
     pub(crate) async fn advertisement(
         &mut self,
         service: Service,
@@ -168,11 +178,12 @@ impl Transport {
         &mut self,
         service: Service,
         body: Vec<u8>,
+        ending: Ending,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, TransportError> {
         match self {
             Self::Http(http) => http.exchange(service, body, limit_bytes).await,
-            Self::Ssh(ssh) => ssh.exchange(service, body, limit_bytes).await,
+            Self::Ssh(ssh) => ssh.exchange(service, body, ending, limit_bytes).await,
         }
     }
 

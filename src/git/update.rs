@@ -58,10 +58,10 @@ impl Paths {
         self.files.iter().chain(folders).any(is_at)
     }
 
-    /// Whether `path` is among the files or below a folder.
-    pub(crate) fn covers(&self, path: &RepoPath) -> bool {
+    /// Whether `path` is below a folder, or is one that is a file itself.
+    pub(crate) fn folds(&self, path: &RepoPath) -> bool {
         let is_it = |folder: &RepoFolder| folder.path() == Some(path) || folder.contains(path);
-        self.files.contains(path) || self.folders.iter().any(is_it)
+        self.folders.iter().any(is_it)
     }
 }
 

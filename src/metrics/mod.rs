@@ -35,8 +35,10 @@ struct Shared {
     registries: Registries,
     reconcile_seconds: HistogramVec,
     objects: IntGaugeVec,
+    stalled: IntGaugeVec,
     images: IntGaugeVec,
     tags: IntGaugeVec,
+    leader: IntGaugeVec,
     registry_requests: IntCounterVec,
     registry_seconds: HistogramVec,
     registry_limited: IntCounterVec,
@@ -49,6 +51,8 @@ struct Shared {
     git_races: IntCounterVec,
     batch: HistogramVec,
     tag_to_commit: HistogramVec,
+    webhook_requests: IntCounterVec,
+    webhook_scans: IntCounterVec,
     legacy_applications: IntGaugeVec,
     legacy_images: IntGaugeVec,
     legacy_checked: IntCounterVec,
@@ -61,11 +65,27 @@ struct Shared {
     legacy_kubernetes_errors: IntCounterVec,
 }
 
+impl Shared {
+    /// Series of labels that are known beforehand are there from the start, so that their first
+    /// increase is seen as one: an alert on a single refused push depends on it.
+    fn begin(&self) {
+        for outcome in GitOutcome::ALL {
+            let labels = [GitOperation::Update.as_str(), outcome.as_str()];
+            self.git_operations.with_label_values(&labels).reset();
+        }
+        for outcome in ["success", "error"] {
+            drop(self.scan_seconds.with_label_values(&[outcome]));
+        }
+    }
+}
+
 /// What the objects say at the time of a scrape.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// How many objects there are of a kind, status and reason of `Ready`.
     pub objects: BTreeMap<(&'static str, &'static str, &'static str), i64>,
+    /// How many objects there are of a kind whose `Stalled` is true.
+    pub stalled: BTreeMap<&'static str, i64>,
     /// How many images there are in a state.
     pub images: BTreeMap<&'static str, i64>,
     /// Tags of all watches.
@@ -128,8 +148,10 @@ impl Metrics {
             registries: Registries::default(),
             reconcile_seconds: histogram(&registry, &table::RECONCILE_SECONDS),
             objects: gauge(&registry, &table::OBJECTS),
+            stalled: gauge(&registry, &table::STALLED),
             images: gauge(&registry, &table::IMAGES),
             tags: gauge(&registry, &table::TAGS),
+            leader: gauge(&registry, &table::LEADER),
             registry_requests: counter(&registry, &table::REGISTRY_REQUESTS),
             registry_seconds: histogram(&registry, &table::REGISTRY_SECONDS),
             registry_limited: counter(&registry, &table::REGISTRY_LIMITED),
@@ -142,6 +164,8 @@ impl Metrics {
             git_races: counter(&registry, &table::GIT_RACES),
             batch: histogram(&registry, &table::BATCH),
             tag_to_commit: histogram(&registry, &table::TAG_TO_COMMIT),
+            webhook_requests: counter(&registry, &table::WEBHOOK_REQUESTS),
+            webhook_scans: counter(&registry, &table::WEBHOOK_SCANS),
             legacy_applications: gauge(&registry, &table::LEGACY_APPLICATIONS),
             legacy_images: gauge(&registry, &table::LEGACY_IMAGES),
             legacy_checked: counter(&registry, &table::LEGACY_CHECKED),
@@ -154,12 +178,19 @@ impl Metrics {
             legacy_kubernetes_errors: counter(&registry, &table::LEGACY_KUBERNETES_ERRORS),
             registry,
         };
+        bare_gauge(&shared.leader).set(0);
         gauge(&shared.registry, &table::BUILD_INFO)
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
+        shared.begin();
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// Whether this replica works; before this is called, it stands by.
+    pub fn leading(&self, leads: bool) {
+        bare_gauge(&self.shared.leader).set(i64::from(leads));
     }
 
     /// An object of `kind` was looked at.
@@ -264,6 +295,18 @@ impl Metrics {
         bare(&self.shared.tag_to_commit).observe(after.as_secs_f64());
     }
 
+    /// A request came to the receiver of webhooks; both are words of ours.
+    pub fn webhook(&self, vendor: &'static str, outcome: &'static str) {
+        let requests = &self.shared.webhook_requests;
+        requests.with_label_values(&[vendor, outcome]).inc();
+    }
+
+    /// A webhook asked for an object of `kind` to be looked at.
+    pub fn webhook_scan(&self, kind: &'static str) {
+        let scans = &self.shared.webhook_scans;
+        scans.with_label_values(&[kind]).inc();
+    }
+
     /// What became of the images of a policy.
     pub fn images(&self, counts: ImageCounts) {
         let ImageCounts {
@@ -310,6 +353,7 @@ impl Metrics {
     fn take_stock(&self, inventory: &Inventory) {
         let Inventory {
             objects,
+            stalled,
             images,
             tags,
             applications,
@@ -319,6 +363,10 @@ impl Metrics {
         for ((kind, ready, reason), count) in objects {
             let labels = [*kind, *ready, *reason];
             shared.objects.with_label_values(&labels).set(*count);
+        }
+        shared.stalled.reset();
+        for (kind, count) in stalled {
+            shared.stalled.with_label_values(&[*kind]).set(*count);
         }
         shared.images.reset();
         for (state, count) in images {
@@ -352,6 +400,16 @@ impl GitOperation {
 }
 
 impl GitOutcome {
+    const ALL: [Self; 7] = [
+        Self::Read,
+        Self::Unchanged,
+        Self::Pushed,
+        Self::Refused,
+        Self::LostRace,
+        Self::Unreachable,
+        Self::Invalid,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",

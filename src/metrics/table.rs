@@ -108,10 +108,20 @@ pub(super) const RECONCILE_SECONDS: Definition = histogram(
     &["kind", "outcome"],
     "How long looking at an object took, to its status write; outcome is ready, waiting, retrying or stalled",
 );
+pub(super) const LEADER: Definition = gauge(
+    "image_update_leader",
+    &[],
+    "1 while this replica works, 0 while it stands by for another",
+);
 pub(super) const OBJECTS: Definition = gauge(
     "image_update_objects",
     &["kind", "ready", "reason"],
     "Objects by the status and the reason of their condition Ready",
+);
+pub(super) const STALLED: Definition = gauge(
+    "image_update_stalled",
+    &["kind"],
+    "Objects whose condition Stalled is true: they wait for a change of the object or of what it names",
 );
 pub(super) const IMAGES: Definition = gauge(
     "image_update_images",
@@ -192,6 +202,17 @@ pub(super) const TAG_TO_COMMIT: Definition = histogram(
     "From the scan that saw a new tag to the push or patch that uses it; tags that were there at the first scan are not counted",
 );
 
+pub(super) const WEBHOOK_REQUESTS: Definition = counter(
+    "image_update_webhook_requests_total",
+    &["type", "outcome"],
+    "Requests to the receiver of webhooks; outcome is accepted, ignored (no push of a tag), repeated, busy, or one of unknown, method, unauthorized, forbidden, too_large, interrupted and malformed",
+);
+pub(super) const WEBHOOK_SCANS: Definition = counter(
+    "image_update_webhook_requested_scans_total",
+    &["kind"],
+    "Objects that webhooks asked to be looked at, each once for all pushes of a moment",
+);
+
 pub(super) const LEGACY_APPLICATIONS: Definition = gauge(
     "argocd_image_updater_applications_watched_total",
     &[],
@@ -244,9 +265,11 @@ pub(super) const LEGACY_KUBERNETES_ERRORS: Definition = counter(
 );
 
 /// All metrics, in the order of the reference page.
-pub const TABLE: [Definition; 27] = [
+pub const TABLE: &[Definition] = &[
     BUILD_INFO,
+    LEADER,
     OBJECTS,
+    STALLED,
     IMAGES,
     TAGS,
     RECONCILE_SECONDS,
@@ -262,6 +285,8 @@ pub const TABLE: [Definition; 27] = [
     GIT_BYTES,
     GIT_RACES,
     BATCH,
+    WEBHOOK_REQUESTS,
+    WEBHOOK_SCANS,
     LEGACY_APPLICATIONS,
     LEGACY_IMAGES,
     LEGACY_CHECKED,

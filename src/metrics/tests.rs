@@ -23,6 +23,7 @@ fn everything() -> Metrics {
         unwritten: 1,
     });
     metrics.kubernetes_request(Some(404));
+    metrics.leading(true);
     metrics
 }
 
@@ -30,6 +31,7 @@ fn inventory() -> Inventory {
     let ready = ("ImageWatch", "True", "Succeeded");
     Inventory {
         objects: BTreeMap::from([(ready, 2)]),
+        stalled: BTreeMap::from([("ImageWatch", 3)]),
         images: BTreeMap::from([("Held", 1), ("UpToDate", 4)]),
         tags: 7,
         applications: 3,
@@ -54,6 +56,7 @@ fn what_happened_is_counted() {
     check(r#"image_update_git_operations_total{kind="update",outcome="pushed"} 1"#);
     check(r#"image_update_git_bytes_total{direction="received",service="git-upload-pack"} 20"#);
     check("image_update_git_push_races_total 1");
+    check("image_update_leader 1");
     check(r#"image_update_git_batch_policies_bucket{le="2"} 0"#);
     check(r#"image_update_git_batch_policies_bucket{le="5"} 1"#);
     check("image_update_tag_to_commit_seconds_count 1");
@@ -68,6 +71,7 @@ fn what_happened_is_counted() {
 #[test]
 fn what_objects_say_is_told_and_forgotten_with_them() {
     check(r#"image_update_objects{kind="ImageWatch",ready="True",reason="Succeeded"} 2"#);
+    check(r#"image_update_stalled{kind="ImageWatch"} 3"#);
     check(r#"image_update_images{state="Held"} 1"#);
     check("argocd_image_updater_images_watched_total 5");
     check("argocd_image_updater_applications_watched_total 3");
@@ -129,6 +133,8 @@ fn without_events_there_are_series_for_alerts_to_start_from() {
         "argocd_image_updater_images_updated_errors_total 0",
         "argocd_image_updater_images_checked_total 0",
         "image_update_git_push_races_total 0",
+        r#"image_update_git_operations_total{kind="update",outcome="refused"} 0"#,
+        r#"image_update_scan_duration_seconds_count{outcome="success"} 0"#,
     ] {
         assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
     }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use image_update_core::remote::BranchName;
-use image_update_core::template::TemplateData;
+use image_update_core::template::{ImageChange, TemplateData};
 use tokio::sync::oneshot;
 use tracing::{Span, debug};
 
@@ -78,10 +78,12 @@ async fn named(
             ..
         } = &mut queued.job;
         let changes = match decide(&snapshot) {
-            Decided::Write { changes, .. } => changes,
+            Decided::Write(edits) => edits.into_iter().flat_map(|it| it.changes),
             Decided::Nothing => {
-                let branch = snapshot.branch.clone();
-                queued.answer(Ok(Outcome::UpToDate { branch }));
+                queued.answer(Ok(Outcome::UpToDate {
+                    branch: snapshot.branch.clone(),
+                    commit_id: snapshot.commit_id,
+                }));
                 continue;
             }
             Decided::Undecided => {
@@ -89,6 +91,7 @@ async fn named(
                 continue;
             }
         };
+        let changes: Vec<ImageChange> = changes.collect();
         let data = TemplateData {
             app_name: name,
             app_namespace: namespace,
@@ -159,28 +162,29 @@ async fn write(
 }
 
 fn outcome(part: Part, receipt: &Receipt) -> Result<Outcome, Error> {
-    let draft = match part {
+    let drafts = match part {
         Part::Failed(error) => return Err(error),
         Part::Undecided => return Ok(Outcome::Undecided),
-        Part::Nothing => None,
-        Part::In(draft) => Some(draft),
+        Part::Nothing => 0..0,
+        Part::In(drafts) => drafts,
     };
     let branch = receipt.branch().clone();
-    if let (
-        Some(draft),
-        Receipt::Pushed {
-            commits, attempts, ..
-        },
-    ) = (draft, receipt)
-        && let Some(commit_id) = commits.get(draft).copied().flatten()
+    if let Receipt::Pushed {
+        commits, attempts, ..
+    } = receipt
+        && let Some(own) = commits.get(drafts)
+        && let Some(commit_id) = own.iter().flatten().last()
     {
         return Ok(Outcome::Written {
-            commit_id,
+            commit_id: *commit_id,
             branch,
             attempts: *attempts,
         });
     }
-    Ok(Outcome::UpToDate { branch })
+    Ok(Outcome::UpToDate {
+        branch,
+        commit_id: receipt.commit_id(),
+    })
 }
 
 /// Every file that a job looks at, once.
@@ -221,7 +225,7 @@ fn without_draft(jobs: Vec<Queued>, parts: &[Part], draft: usize, error: GitErro
     let mut rest = Vec::new();
     for (queued, part) in jobs.into_iter().zip(parts) {
         match part {
-            Part::In(index) if *index == draft => {
+            Part::In(drafts) if drafts.contains(&draft) => {
                 queued.answer(Err(Error::Git(Arc::clone(&error))));
             }
             Part::Failed(error) => queued.answer(Err(error.clone())),

@@ -5,13 +5,14 @@
 //! others see.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use image_update_core::message::sign_off;
 use image_update_core::remote::RepoPath;
 use image_update_core::template::{ImageChange, TemplateData};
 
-use super::job::{CommitStyle, Decided, Error, Job};
+use super::job::{CommitStyle, Decided, Edit, Error, Job};
 use crate::git::update::{CommitDraft, Snapshot};
 
 /// The commits of a batch.
@@ -27,19 +28,19 @@ pub(super) struct Composition {
 pub(super) enum Part {
     Nothing,
     Undecided,
-    /// It is in the draft of this index.
-    In(usize),
+    /// It is in the drafts of these indices.
+    In(Range<usize>),
     Failed(Error),
 }
 
-/// A job with what it wants, not yet in a draft.
+/// What a job wants, not yet in a draft.
 struct Wish {
     job: usize,
-    files: BTreeMap<RepoPath, Vec<u8>>,
-    changes: Vec<ImageChange>,
+    edit: Edit,
 }
 
-/// Asks every job and makes the drafts: one a job, then one for each style of shared commits.
+/// Asks every job and makes the drafts: those of each job, then one for each style of shared
+/// commits.
 pub(super) fn compose(jobs: &mut [Job], snapshot: &Snapshot) -> Composition {
     let mut files = snapshot.files.clone();
     let mut composition = Composition {
@@ -54,41 +55,48 @@ pub(super) fn compose(jobs: &mut [Job], snapshot: &Snapshot) -> Composition {
                 continue;
             };
             let seen = view(job, snapshot, &files);
-            composition.parts[index] = match (job.decide)(&seen) {
-                Decided::Nothing => Part::Nothing,
-                Decided::Undecided => Part::Undecided,
-                Decided::Write {
-                    files: new,
-                    changes,
-                } => {
-                    let new_bytes = |it: (&RepoPath, &Vec<u8>)| {
-                        (it.0.clone(), Some(Bytes::copy_from_slice(it.1)))
-                    };
-                    files.extend(new.iter().map(new_bytes));
-                    wishes.push(Wish {
-                        job: index,
-                        files: new,
-                        changes,
-                    });
-                    Part::In(composition.drafts.len())
-                }
-            };
-        }
-        if wishes.is_empty() {
-            continue;
-        }
-        let members: Vec<usize> = wishes.iter().map(|wish| wish.job).collect();
-        match draft(jobs, wishes) {
-            Ok(draft) => composition.drafts.push(draft),
-            Err(error) => {
-                files = before;
-                for job in members {
-                    composition.parts[job] = Part::Failed(error.clone());
+            match (job.decide)(&seen) {
+                Decided::Nothing => composition.parts[index] = Part::Nothing,
+                Decided::Undecided => composition.parts[index] = Part::Undecided,
+                Decided::Write(edits) => {
+                    for edit in edits {
+                        files.extend(edit.files.iter().map(new_content));
+                        wishes.push(Wish { job: index, edit });
+                    }
                 }
             }
         }
+        let members: Vec<usize> = wishes.iter().map(|wish| wish.job).collect();
+        let from = composition.drafts.len();
+        let result = drafts(jobs, wishes).map(|drafts| composition.drafts.extend(drafts));
+        let part = match result {
+            Ok(()) => Part::In(from..composition.drafts.len()),
+            Err(error) => {
+                files = before;
+                Part::Failed(error)
+            }
+        };
+        for job in members {
+            composition.parts[job] = part.clone();
+        }
     }
     composition
+}
+
+fn new_content((path, content): (&RepoPath, &Vec<u8>)) -> (RepoPath, Option<Bytes>) {
+    (path.clone(), Some(Bytes::copy_from_slice(content)))
+}
+
+/// The drafts of a group: one where commits are shared, else one for each wish.
+fn drafts(jobs: &[Job], wishes: Vec<Wish>) -> Result<Vec<CommitDraft>, Error> {
+    let is_shared = |wish: &Wish| jobs.get(wish.job).is_some_and(|job| job.style.is_shared);
+    if wishes.first().is_some_and(is_shared) {
+        return draft(jobs, wishes).map(|draft| vec![draft]);
+    }
+    wishes
+        .into_iter()
+        .map(|wish| draft(jobs, vec![wish]))
+        .collect()
 }
 
 /// The jobs of each commit: those that share none first, each for itself.
@@ -114,27 +122,44 @@ fn groups(jobs: &[Job]) -> Vec<Vec<usize>> {
 
 /// What a job may look at.
 fn view(job: &Job, snapshot: &Snapshot, files: &BTreeMap<RepoPath, Option<Bytes>>) -> Snapshot {
-    let named = job.paths.files.iter().map(|path| (path.clone(), None));
-    let there = files.iter().filter(|(path, _)| job.paths.covers(path));
-    let there = there.map(|(path, content)| (path.clone(), content.clone()));
+    let named = job.paths.files.iter().map(|path| {
+        let content = files.get(path).cloned().flatten();
+        (path.clone(), content)
+    });
+    let mut seen: BTreeMap<_, _> = named.collect();
+    if !job.paths.folders.is_empty() {
+        let in_folders = files.iter().filter(|(path, _)| job.paths.folds(path));
+        seen.extend(in_folders.map(|(path, content)| (path.clone(), content.clone())));
+    }
     Snapshot {
         branch: snapshot.branch.clone(),
         commit_id: snapshot.commit_id,
-        files: named.chain(there).collect(),
+        files: seen,
     }
 }
 
-/// The commit of some jobs of one style.
+/// One commit of wishes whose jobs have one style.
 fn draft(jobs: &[Job], wishes: Vec<Wish>) -> Result<CommitDraft, Error> {
     let members = || wishes.iter().filter_map(|wish| jobs.get(wish.job));
     let style: CommitStyle = members()
         .max_by_key(|job| job.style.author.time())
         .map(|job| job.style.clone())
         .ok_or(Error::Interrupted)?;
-    let name = listed(members().map(|job| job.name.as_str()));
-    let namespace = listed(members().map(|job| job.namespace.as_str()));
+    let subjects = || {
+        wishes.iter().filter_map(|wish| {
+            let job = jobs.get(wish.job)?;
+            let own = (job.namespace.as_str(), job.name.as_str());
+            let application = wish.edit.application.as_ref();
+            Some(application.map_or(own, |(namespace, name)| (namespace, name)))
+        })
+    };
+    let name = listed(subjects().map(|(_, name)| name));
+    let namespace = listed(subjects().map(|(namespace, _)| namespace));
     let key = listed(members().map(|job| job.target_key.as_str()));
-    let changes: Vec<ImageChange> = wishes.iter().flat_map(|it| it.changes.clone()).collect();
+    let changes: Vec<ImageChange> = wishes
+        .iter()
+        .flat_map(|it| it.edit.changes.clone())
+        .collect();
     let message = style.message.render(&TemplateData {
         app_name: &name,
         app_namespace: &namespace,
@@ -148,7 +173,7 @@ fn draft(jobs: &[Job], wishes: Vec<Wish>) -> Result<CommitDraft, Error> {
         message
     };
     Ok(CommitDraft {
-        files: wishes.into_iter().flat_map(|it| it.files).collect(),
+        files: wishes.into_iter().flat_map(|it| it.edit.files).collect(),
         message,
         author: style.author,
         signing: style.signing,

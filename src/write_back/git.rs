@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gix::ObjectId;
 use image_update_core::remote::{BranchName, RemoteUrl};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ use super::job::{Error, Job, Outcome};
 use super::window;
 use crate::git::options::RemoteOptions;
 use crate::git::remote::Remote;
+use crate::git::update::{Paths, Snapshot};
 use crate::metrics::Metrics;
 
 /// The git remotes that policies write to.
@@ -30,6 +32,8 @@ pub struct Remotes {
     /// Once it is cancelled, nothing waits for more to come.
     stop: CancellationToken,
     metrics: Metrics,
+    /// How much is kept of each remote.
+    cache_bytes: usize,
 }
 
 /// A remote with its cache, and its queues.
@@ -56,18 +60,19 @@ struct Turn<'a> {
     is_over: bool,
 }
 
-/// Remotes that nobody is using are dropped when there are more than this; each holds at most the
-/// objects of one commit that its policies looked at.
+/// Remotes that nobody is using are dropped when there are more than this.
 const MOST_IDLE_REMOTES: usize = 256;
 
 impl Remotes {
-    /// No remotes yet. `stop` says that the operator ends: what waits then goes at once.
-    pub fn new(stop: CancellationToken, metrics: Metrics) -> Self {
+    /// No remotes yet. `stop` says that the operator ends: what waits then goes at once. Of each
+    /// remote, at most `cache_bytes` are kept between two uses.
+    pub fn new(stop: CancellationToken, metrics: Metrics, cache_bytes: usize) -> Self {
         Self {
             entries: Mutex::default(),
             tasks: Mutex::default(),
             stop,
             metrics,
+            cache_bytes,
         }
     }
 
@@ -102,6 +107,26 @@ impl Remotes {
         answer.await.unwrap_or(Err(Error::Interrupted))
     }
 
+    /// Reads files as they were in a commit; nothing if the remote gives it no more.
+    pub async fn read_commit(
+        &self,
+        url: &RemoteUrl,
+        options: &RemoteOptions,
+        branch: &BranchName,
+        commit_id: ObjectId,
+        paths: &Paths,
+    ) -> Result<Option<Snapshot>, Error> {
+        let entry = self.entry(url, options)?;
+        let read = entry.remote.read_commit(branch, commit_id, paths).await;
+        read.map_err(|error| Error::Git(Arc::new(error)))
+    }
+
+    /// Drops whatever is under way. A push that the remote has got by now may still take place.
+    pub fn abandon(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.abort_all();
+    }
+
     fn entry(&self, url: &RemoteUrl, options: &RemoteOptions) -> Result<Arc<Entry>, Error> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MOST_IDLE_REMOTES {
@@ -116,7 +141,9 @@ impl Remotes {
         }
         let remote =
             Remote::new(url.clone(), options).map_err(|error| Error::Git(Arc::new(error)))?;
-        let remote = remote.with_metrics(self.metrics.clone());
+        let remote = remote
+            .with_metrics(self.metrics.clone())
+            .with_cache_bytes(self.cache_bytes);
         let entry = Arc::new(Entry {
             options: options.clone(),
             remote,

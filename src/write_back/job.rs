@@ -55,13 +55,21 @@ pub enum Decided {
     Nothing,
     /// It can't say before it has learnt more; the job ends and is handed in again.
     Undecided,
-    /// Files are to be changed.
-    Write {
-        /// Their new content.
-        files: BTreeMap<RepoPath, Vec<u8>>,
-        /// What changes in them.
-        changes: Vec<ImageChange>,
-    },
+    /// Files are to be changed: a commit for each of these, in their order. Where commits are
+    /// shared, all go into one.
+    Write(Vec<Edit>),
+}
+
+/// Changes that go into one commit.
+#[derive(Debug, Default)]
+pub struct Edit {
+    /// The Application that they are about, as namespace and name, where each has a commit of its
+    /// own. It stands in the message instead of the policy.
+    pub application: Option<(String, String)>,
+    /// The new content of files. No two edits of a job have the same file.
+    pub files: BTreeMap<RepoPath, Vec<u8>>,
+    /// What changes in them.
+    pub changes: Vec<ImageChange>,
 }
 
 /// What came of a job.
@@ -71,12 +79,14 @@ pub enum Outcome {
     UpToDate {
         /// The branch that was read last.
         branch: BranchName,
+        /// The commit at its tip.
+        commit_id: ObjectId,
     },
     /// See [`Decided::Undecided`].
     Undecided,
     /// It is written and pushed.
     Written {
-        /// The commit with the job's changes; other jobs may share it.
+        /// The last commit with the job's changes; other jobs may share it.
         commit_id: ObjectId,
         /// The branch it is on.
         branch: BranchName,

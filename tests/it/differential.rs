@@ -4,9 +4,6 @@
 //! parses. `tests/stack/semver-oracle` answers for Go; without a Go toolchain the tests are
 //! skipped at home and fail in CI.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use image_update_core::policy::{Extract, Glob, Regexp};
@@ -14,6 +11,8 @@ use image_update_core::version::{Constraint, Version};
 use proptest::sample::select;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+
+use crate::oracle::Oracle;
 
 /// Questions a test asks. Two hundred thousand were asked once, without a difference.
 const QUESTIONS: usize = 3_000;
@@ -189,7 +188,11 @@ fn compare<const N: usize>(
     let Some(oracle) = &*ORACLE else {
         return;
     };
-    let theirs = oracle.ask(kind, questions);
+    let lines: Vec<String> = questions
+        .iter()
+        .map(|question| format!("{kind}\t{}", question.join("\t")))
+        .collect();
+    let theirs = oracle.ask(&lines);
     let mut refused = 0;
     let mut taken = 0;
     let mut differences = Vec::new();
@@ -243,71 +246,4 @@ fn generate<Question>(questions: impl Strategy<Value = Question>) -> Vec<Questio
 }
 
 /// The Go program, built once; none where there is no Go toolchain.
-static ORACLE: LazyLock<Option<Oracle>> = LazyLock::new(Oracle::build);
-
-struct Oracle {
-    path: PathBuf,
-}
-
-impl Oracle {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test may start the Go toolchain and ask for CI"
-    )]
-    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-    fn build() -> Option<Self> {
-        if Command::new("go")
-            .arg("version")
-            .stdout(Stdio::null())
-            .status()
-            .is_err()
-        {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "CI needs a Go toolchain in the PATH"
-            );
-            eprintln!("SKIPPED: no Go toolchain in the PATH to compare with");
-            return None;
-        }
-        // Go keeps what it compiled in the user's cache; this is a link step after the first time.
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("semver-oracle");
-        let status = Command::new("go")
-            .args(["build", "-o"])
-            .arg(&path)
-            .arg(".")
-            .current_dir(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/stack/semver-oracle"
-            ))
-            .status()
-            .expect("go was there a moment ago");
-        assert!(status.success(), "go build: {status}");
-        Some(Self { path })
-    }
-
-    /// The answer to each question, in order.
-    #[expect(clippy::disallowed_methods, reason = "the oracle is a program")]
-    fn ask<const N: usize>(&self, kind: &str, questions: &[[String; N]]) -> Vec<String> {
-        let mut child = Command::new(&self.path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the oracle was built");
-        let mut input = child.stdin.take().expect("stdin is a pipe");
-        let lines: Vec<String> = questions
-            .iter()
-            .map(|question| format!("{kind}\t{}", question.join("\t")))
-            .collect();
-        let lines = lines.join("\n");
-        // From a thread: both pipes fill up otherwise.
-        let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
-        let output = child.wait_with_output().expect("the oracle ends");
-        writer
-            .join()
-            .expect("the writer does not panic")
-            .expect("the oracle reads all");
-        assert!(output.status.success(), "the oracle: {}", output.status);
-        let text = String::from_utf8(output.stdout).expect("answers are UTF-8");
-        text.lines().map(str::to_owned).collect()
-    }
-}
+static ORACLE: LazyLock<Option<Oracle>> = LazyLock::new(|| Oracle::build("semver-oracle"));

@@ -4,6 +4,7 @@
 
 mod access;
 mod branch;
+mod fetch;
 mod race;
 mod sign;
 mod ssh;

@@ -2,6 +2,7 @@
 //! operator can work with the rights that they give, and uses each.
 
 mod chart;
+mod gitops;
 mod kustomizations;
 mod render;
 mod rights;

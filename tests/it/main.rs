@@ -1,12 +1,16 @@
 //! The integration tests: one binary, so that the servers' support code is linked once.
 
+mod alerts;
 mod cli;
 mod controller;
 mod demo;
 mod differential;
+mod docs;
 mod generated;
 mod git;
+mod gitops;
 mod install;
+mod oracle;
 mod readme;
 mod registry;
 mod samples;

@@ -202,14 +202,11 @@ async fn the_kubeconfig_is_all_that_a_program_needs() -> Outcome {
         .get(&namespace)
         .await?;
 
-    // Nothing builds kubectl; where there is one, it must agree.
-    if let Some(kubectl) = Assets::locate()?.kubectl() {
-        let mut get = command(&kubectl);
-        get.args(["get", "namespace", &namespace, "-o", "name"]);
-        let output = get.env("KUBECONFIG", server.kubeconfig()).output()?;
-        let name = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(name.trim(), format!("namespace/{namespace}"));
-    }
+    let mut get = command(&Assets::locate()?.kubectl()?);
+    get.args(["get", "namespace", &namespace, "-o", "name"]);
+    let output = get.env("KUBECONFIG", server.kubeconfig()).output()?;
+    let name = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(name.trim(), format!("namespace/{namespace}"));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The layout holds: layers, sizes, headers, what is documented, links. Each failure says what to
 //! do about it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use image_update_operator::api::v1alpha1::Reason;
@@ -10,14 +10,16 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
     ("tls", &[]),
+    ("leader", &[]),
     ("metrics", &[]),
     ("server", &["metrics"]),
     ("telemetry", &["config"]),
+    ("webhook", &["metrics", "server"]),
     ("registry", &["hosts", "metrics", "tls"]),
     ("git", &["hosts", "metrics", "tls"]),
     ("write_back", &["git", "metrics"]),
@@ -31,10 +33,12 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "config",
             "git",
             "hosts",
+            "leader",
             "metrics",
             "registry",
             "server",
             "telemetry",
+            "webhook",
             "write_back",
         ],
     ),
@@ -55,12 +59,12 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
 ];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The files below `folder` whose name ends in `extension`, with their text.
-fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
@@ -89,7 +93,7 @@ fn sources() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     path.strip_prefix(root())
         .unwrap_or(path)
         .display()
@@ -387,31 +391,103 @@ fn paths_that_documents_name_are_there() {
 }
 
 #[test]
-fn tests_that_hold_an_invariant_are_there() {
-    let page = std::fs::read_to_string(root().join("docs/architecture.md"));
-    let page = page.expect("there is a page about the architecture");
-    let (_, invariants) = page
-        .split_once("\n## Invariants\n")
-        .expect("the page has a section of invariants");
+fn tests_that_documents_name_are_there() {
     let mut problems = Vec::new();
-    let rows = invariants.lines().filter(|line| line.starts_with("| "));
-    for row in rows.skip(1) {
-        let mut file = None;
-        for span in code_spans(row.split(" | ").nth(1).unwrap_or_default()) {
-            if span.contains('/') {
-                file = std::fs::read_to_string(root().join(span)).ok();
-            } else if !file
-                .as_ref()
-                .is_some_and(|text| text.contains(&format!("fn {span}(")))
-            {
-                problems.push(format!("{span}, of: {row}"));
-            }
-        }
-        if file.is_none() {
-            problems.push(format!("no file of a test: {row}"));
-        }
+    for (page, section, least) in [
+        ("docs/architecture.md", "\n## Invariants\n", 20),
+        (
+            "docs/security.md",
+            "\n## What each can do, and can not\n",
+            25,
+        ),
+    ] {
+        let text = std::fs::read_to_string(root().join(page)).expect("the page is there");
+        let (_, section) = text.split_once(section).expect("the page has the section");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter(|line| line.starts_with("| "));
+        let rows: Vec<&str> = rows
+            .filter(|row| !row.contains(" | Where it is "))
+            .collect();
+        assert!(rows.len() >= least, "{page} has {} rows", rows.len());
+        problems.extend(rows.into_iter().flat_map(missing_tests));
     }
     none(&problems, "the file before its name has no such test");
+}
+
+/// What a row names as `file`: `test`, `test` and is not there.
+fn missing_tests(row: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut file = None;
+    for span in code_spans(row.rsplit(" | ").next().unwrap_or_default()) {
+        if span.contains('/') {
+            file = std::fs::read_to_string(root().join(span)).ok();
+        } else if !file
+            .as_ref()
+            .is_some_and(|text| text.contains(&format!("fn {span}(")))
+        {
+            problems.push(format!("{span}, of: {row}"));
+        }
+    }
+    if file.is_none() {
+        problems.push(format!("no file of a test: {row}"));
+    }
+    problems
+}
+
+#[test]
+fn connections_are_opened_where_the_page_says() {
+    let page = std::fs::read_to_string(root().join("docs/security.md"));
+    let page = page.expect("there is a page about security");
+    let (_, section) = page
+        .split_once("\n## Outgoing connections\n")
+        .expect("the page has the section");
+    let rows = section.split("\n## ").next().unwrap_or_default().lines();
+    let rows = rows.filter(|line| line.starts_with("| "));
+    let named: BTreeSet<&str> = rows
+        .flat_map(|row| code_spans(row.rsplit(" | ").next().unwrap_or_default()))
+        .collect();
+    let sources = files("src", ".rs");
+    let found: BTreeSet<String> = sources
+        .iter()
+        .filter(|(path, _)| !shown(path).ends_with("tests.rs"))
+        .filter(|(_, text)| {
+            let code = text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
+            OPENS.iter().any(|word| code.contains(word))
+        })
+        .map(|(path, _)| shown(path))
+        .collect();
+    assert_eq!(
+        found.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        named
+    );
+}
+
+/// What opens a connection, looks up a name, or starts a program.
+const OPENS: [&str; 12] = [
+    "Client::builder()",
+    "ClientBuilder::try_from(",
+    "reqwest::get(",
+    "blocking::Client",
+    "TcpStream::connect",
+    "TcpSocket::",
+    "UdpSocket::",
+    "UnixStream::",
+    "lookup_host(",
+    "to_socket_addrs(",
+    "SpanExporter::builder()",
+    "Command::new(",
+];
+
+#[test]
+fn only_one_program_is_ever_run() {
+    let mut running = Vec::new();
+    for (path, text) in files("src", ".rs") {
+        if text.contains("Command::new(") {
+            running.push(shown(&path));
+        }
+    }
+    // For credentials of a registry, if the platform team allows it.
+    assert_eq!(running, ["src/registry/conf/program.rs"]);
 }
 
 #[test]

@@ -20,6 +20,8 @@ use kube::{Client, Resource};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use crate::gitops;
+
 /// How long a test waits for what should happen; generous, because two cores serve many servers.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -58,6 +60,7 @@ impl World {
 
     /// As [`World::start`], with an API server that has the CRDs.
     pub(crate) async fn on(server: &'static ApiServer) -> Self {
+        gitops::prepare();
         let kube = server
             .client()
             .await
@@ -127,6 +130,13 @@ impl World {
         self.flags.push(flag.to_owned());
     }
 
+    /// Gives a flag another value for operators that are started from now on.
+    pub(crate) fn replace_flag(&mut self, name: &str, value: &str) {
+        let start = format!("{name}=");
+        self.flags.retain(|flag| !flag.starts_with(&start));
+        self.flags.push(format!("{start}{value}"));
+    }
+
     /// Starts operators from now on as who has `kubeconfig`, and with these flags only.
     pub(crate) fn operate_as(&mut self, kubeconfig: PathBuf, flags: Vec<String>) {
         self.kubeconfig = kubeconfig;
@@ -145,6 +155,11 @@ impl World {
 
     /// Starts an operator that the caller owns, beside the world's own.
     pub(crate) fn launch_operator(&self) -> Child {
+        self.launch_operator_with(&[])
+    }
+
+    /// As [`World::launch_operator`], with more flags that others do not have.
+    pub(crate) fn launch_operator_with(&self, flags: &[String]) -> Child {
         let kubeconfig = self.kubeconfig.display().to_string();
         Launch::new(
             "operator",
@@ -157,7 +172,7 @@ impl World {
                 .args(
                     ["run".to_owned()]
                         .into_iter()
-                        .chain(self.flags.iter().cloned()),
+                        .chain(self.flags.iter().chain(flags).cloned()),
                 )
                 .env("KUBECONFIG", kubeconfig)
                 // Operators that run beside each other can't share a port.
@@ -314,28 +329,42 @@ impl World {
 
     /// Waits until `Ready` of the policy has this reason, and returns its message.
     pub(crate) async fn policy_becomes(&self, name: &str, reason: &str) -> String {
-        self.until(&format!("policy {name} with {reason}"), async || {
-            let (_, found, message) = self.policy_ready(name).await;
-            if found == reason {
-                Ok(message)
-            } else {
-                Err(format!("{found}: {message}"))
-            }
-        })
-        .await
+        let message = self
+            .until(&format!("policy {name} with {reason}"), async || {
+                let (_, found, message) = self.policy_ready(name).await;
+                if found == reason {
+                    Ok(message)
+                } else {
+                    Err(format!("{found}: {message}"))
+                }
+            })
+            .await;
+        self.tools_agree("ImageUpdatePolicy", name).await;
+        message
     }
 
     /// Waits until `Ready` of the watch has this reason, and returns its message.
     pub(crate) async fn watch_becomes(&self, name: &str, reason: &str) -> String {
-        self.until(&format!("watch {name} with {reason}"), async || {
-            let (_, found, message) = self.watch_ready(name).await;
-            if found == reason {
-                Ok(message)
-            } else {
-                Err(format!("{found}: {message}"))
-            }
-        })
-        .await
+        let message = self
+            .until(&format!("watch {name} with {reason}"), async || {
+                let (_, found, message) = self.watch_ready(name).await;
+                if found == reason {
+                    Ok(message)
+                } else {
+                    Err(format!("{found}: {message}"))
+                }
+            })
+            .await;
+        self.tools_agree("ImageWatch", name).await;
+        message
+    }
+
+    /// GitOps tools have to see each state as it is.
+    async fn tools_agree(&self, kind: &str, name: &str) {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.kube.clone(), &self.namespace, &resource(kind));
+        let object = api.get(name).await.expect("the object is there");
+        gitops::agree(&serde_json::to_value(object).expect("an object is JSON"));
     }
 
     /// Waits until the kustomization of `env` at `main` says `expected` somewhere.

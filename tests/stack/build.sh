@@ -4,7 +4,8 @@
 #
 #   $XDG_CACHE_HOME/image-update-operator/stack/<name>-<version>-<hash>/<file>
 #
-# <hash> covers the pins (go.mod, go.sum) and the linker flags, so a changed pin is another folder.
+# <hash> covers the pins (go.mod, go.sum), the linker flags (ldflags) and the build tags (tags), so a
+# changed pin is another folder.
 # `crates/testkit/src/stack.rs` looks for the same paths; change both together.
 #
 # Safe to run twice at once: every file is written beside its place and renamed into it, and where
@@ -35,8 +36,10 @@ version_of() {
 
 # folder_of COMPONENT VERSION: where its results live.
 folder_of() {
-    local files=("$here/$1/go.mod" "$here/$1/go.sum") hash
-    [ ! -e "$here/$1/ldflags" ] || files+=("$here/$1/ldflags")
+    local files=("$here/$1/go.mod" "$here/$1/go.sum") hash optional
+    for optional in ldflags tags; do
+        [ ! -e "$here/$1/$optional" ] || files+=("$here/$1/$optional")
+    done
     hash=$(cat "${files[@]}" | sha256 | cut -c1-12)
     printf '%s/%s-%s-%s' "$cache" "$1" "$2" "$hash"
 }
@@ -58,7 +61,7 @@ progress() {
 
 # build COMPONENT MODULE: compiles the one `tool` of COMPONENT's go.mod.
 build() {
-    local name=$1 version folder temporary flags started
+    local name=$1 version folder temporary flags tags="" started
     version=$(version_of "$name" "$2")
     [ -n "$version" ] || die "$name/go.mod does not pin $2"
     folder=$(folder_of "$name" "$version")
@@ -74,18 +77,20 @@ build() {
     if [ -e "$here/$name/ldflags" ]; then
         flags="$flags $(sed "s/@VERSION@/$version/g" "$here/$name/ldflags")"
     fi
+    [ ! -e "$here/$name/tags" ] || tags=$(cat "$here/$name/tags")
     (
         cd "$here/$name"
-        CGO_ENABLED=0 GOWORK=off go build -v -trimpath -ldflags "$flags" -o "$temporary" tool 2>&1 |
+        CGO_ENABLED=0 GOWORK=off go build -v -tags "$tags" -trimpath -ldflags "$flags" -o "$temporary" tool 2>&1 |
             progress "$name"
     ) || die "could not build $name $version; the compiler's words are above"
     mv -f "$temporary" "$folder/$name"
     say "$name" "$version" "built in $((SECONDS - started)) s"
 }
 
-# copy_crds COMPONENT MODULE: takes the CRDs out of a module's source; nothing is compiled.
+# copy_crds COMPONENT MODULE PATTERN KIND…: takes the CRDs out of a module's source, each from PATTERN
+# with % for KIND; nothing is compiled.
 copy_crds() {
-    local name=$1 version folder source crd started
+    local name=$1 pattern=$3 version folder source crd started
     version=$(version_of "$name" "$2")
     [ -n "$version" ] || die "$name/go.mod does not pin $2"
     folder=$(folder_of "$name" "$version")
@@ -98,8 +103,8 @@ copy_crds() {
     source=$(cd "$here/$name" && GOWORK=off go mod download -json "$2@$version" |
         sed -n 's/^[[:space:]]*"Dir": "\(.*\)",\{0,1\}$/\1/p') || die "could not download $2 $version"
     mkdir -p "$folder/crds"
-    for crd in application applicationset appproject; do
-        cp "$source/manifests/crds/$crd-crd.yaml" "$folder/crds/.$crd.$$"
+    for crd in "${@:4}"; do
+        cp "$source/${pattern/\%/$crd}" "$folder/crds/.$crd.$$"
         chmod 644 "$folder/crds/.$crd.$$"
         mv -f "$folder/crds/.$crd.$$" "$folder/crds/$crd.yaml"
     done
@@ -130,4 +135,9 @@ fi
 build registry github.com/distribution/distribution/v3
 build helm helm.sh/helm/v4
 build kustomize sigs.k8s.io/kustomize/kustomize/v5
-copy_crds argocd-crds github.com/argoproj/argo-cd/v3
+build kubectl k8s.io/kubernetes
+build promtool github.com/prometheus/prometheus
+copy_crds argocd-crds github.com/argoproj/argo-cd/v3 'manifests/crds/%-crd.yaml' \
+    application applicationset appproject
+copy_crds prometheus-operator-crds github.com/prometheus-operator/prometheus-operator \
+    'example/prometheus-operator-crd/monitoring.coreos.com_%.yaml' prometheusrules servicemonitors

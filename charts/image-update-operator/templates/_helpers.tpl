@@ -54,6 +54,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if .Values.argocd.applications }}
 {{ include "image-update-operator.rules.applications" . }}
 {{- end }}
+{{- if .Values.webhook.enabled }}
+{{ include "image-update-operator.rules.webhooks" . }}
+{{- end }}
 {{- end }}
 
 {{- define "image-update-operator.subjects" -}}

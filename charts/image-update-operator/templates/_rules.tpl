@@ -49,6 +49,12 @@
   resources: ["deployments"]
   verbs: ["list"]
 {{- end }}
+{{- define "image-update-operator.rules.webhooks" -}}
+# Asks for a look by an annotation when a registry tells of a push.
+- apiGroups: ["image-update.dev"]
+  resources: ["imagewatches", "imageupdatepolicies"]
+  verbs: ["patch"]
+{{- end }}
 {{- define "image-update-operator.rules.argocdRepositories" -}}
 # Reads the repository Secrets, which have a label and any name.
 - apiGroups: [""]
@@ -63,4 +69,10 @@
 - apiGroups: ["argoproj.io"]
   resources: ["appprojects"]
   verbs: ["list"]
+{{- end }}
+{{- define "image-update-operator.rules.leaderElection" -}}
+# Agrees with other replicas on who works.
+- apiGroups: ["coordination.k8s.io"]
+  resources: ["leases"]
+  verbs: ["get", "create", "update"]
 {{- end }}

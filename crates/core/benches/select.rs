@@ -9,7 +9,7 @@ use std::time::Duration;
 use divan::{Bencher, black_box};
 use image_update_core::image::{Build, Candidate, Image, Sightings, Tag};
 use image_update_core::plan::{
-    DigestRule, Digests, Files, Format, ImageInput, Known, Target, decide,
+    DigestRule, Digests, Files, Format, ImageInput, Known, Past, Target, decide,
 };
 use image_update_core::policy::{
     Extract, Filter, Look, Policy, Strategy, StrategyName, ranked, select,
@@ -143,7 +143,15 @@ fn bench_plan(bencher: Bencher<'_, '_>, size: usize, policy: &Policy) {
     };
     let files = Files::from([(path, Some(&b"images: []\n"[..]))]);
     let (images, targets) = ([image], [target]);
-    let once = || decide(black_box(&images), &targets, &files, &Digests::new());
+    let once = || {
+        decide(
+            black_box(&images),
+            &targets,
+            &files,
+            &Digests::new(),
+            &Past::new(),
+        )
+    };
     assert_eq!(once().changes().count(), 1, "the bench decides something");
     bencher.bench(once);
 }

@@ -6,6 +6,7 @@
 
 mod authority;
 mod front;
+mod plan;
 mod repository;
 
 use std::{
@@ -26,7 +27,7 @@ use self::{
 use crate::tls::Certified;
 
 pub use self::{
-    front::Fault,
+    plan::{Fault, Held, Moment},
     repository::{Commit, Entry, ObjectFormat, TreeEntry},
 };
 
@@ -199,7 +200,12 @@ impl GitServer {
     /// Makes the next request whose path and query contain `on` go wrong, once. Several faults for
     /// the same requests happen one after the other.
     pub fn inject(&self, on: &str, fault: Fault) {
-        self.front.inject(on, fault);
+        self.front.plans.inject(on, fault);
+    }
+
+    /// Holds the first request after `skip` others whose path and query contain `on`.
+    pub fn hold(&self, on: &str, skip: usize, moment: Moment) -> Held {
+        self.front.plans.hold(on, skip, moment)
     }
 
     /// The folder of the repositories.

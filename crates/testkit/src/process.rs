@@ -205,6 +205,9 @@ impl Launch {
     }
 }
 
+/// A tick in what the kernel says of processor time: <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
+const TICK_MILLIS: u64 = 10;
+
 /// A running server: killed, and its folder removed, on drop.
 #[derive(Debug)]
 pub struct Child {
@@ -225,6 +228,37 @@ impl Child {
     /// The server's folder, as [`Launch::scratch`].
     pub fn scratch(&self) -> &Path {
         self.scratch.path()
+    }
+
+    /// The processor time that it has taken so far, in user and system mode.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not say, as on anything but Linux.
+    pub fn processor_time(&self) -> io::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        let fields = stat.rsplit(')').next().unwrap_or_default();
+        // Fields 14 and 15; the second one ends with the parenthesis.
+        let times = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks.saturating_mul(TICK_MILLIS)))
+    }
+
+    /// What it has resident at this moment, and what it had at most, in MiB.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not say, as on anything but Linux.
+    pub fn resident_mib(&self) -> io::Result<(f64, f64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.split_whitespace().next());
+            number.and_then(|text| text.parse::<f64>().ok())
+        };
+        let unknown = || io::Error::other("the kernel does not say what is resident");
+        let (now, most) = kib("VmRSS:").zip(kib("VmHWM:")).ok_or_else(unknown)?;
+        Ok((now / 1024.0, most / 1024.0))
     }
 
     /// The end of what the server has written so far.

@@ -100,14 +100,25 @@ impl Assets {
         self.built("kustomize", "kustomize")
     }
 
+    /// Prometheus' tool for rules and metrics.
+    pub fn promtool(&self) -> Result<PathBuf, Error> {
+        self.built("promtool", "promtool")
+    }
+
     /// The folder with Argo CD's three CRDs, one YAML file each.
     pub fn argocd_crds(&self) -> Result<PathBuf, Error> {
         self.built("argocd-crds", "complete")
             .map(|marker| marker.with_file_name("crds"))
     }
 
-    /// kubectl, if the machine has one: nothing builds it.
-    pub fn kubectl(&self) -> Option<PathBuf> {
+    /// The folder with the CRDs of the Prometheus operator that the chart has objects of.
+    pub fn prometheus_operator_crds(&self) -> Result<PathBuf, Error> {
+        self.built("prometheus-operator-crds", "complete")
+            .map(|marker| marker.with_file_name("crds"))
+    }
+
+    /// kubectl: the machine's own if it has one, or the one that was built.
+    pub fn kubectl(&self) -> Result<PathBuf, Error> {
         let folders = self
             .kubebuilder
             .iter()
@@ -116,6 +127,7 @@ impl Assets {
         folders
             .map(|folder| folder.join("kubectl"))
             .find(|path| path.is_file())
+            .map_or_else(|| self.built("kubectl", "kubectl"), Ok)
     }
 
     fn kubernetes(&self, component: &'static str) -> Result<PathBuf, Error> {
@@ -156,9 +168,11 @@ impl Assets {
         let mut hash = Sha256::new();
         hash.update(read(&folder.join("go.mod"))?);
         hash.update(read(&folder.join("go.sum"))?);
-        let flags = folder.join("ldflags");
-        if flags.exists() {
-            hash.update(read(&flags)?);
+        for optional in ["ldflags", "tags"] {
+            let file = folder.join(optional);
+            if file.exists() {
+                hash.update(read(&file)?);
+            }
         }
         let mut hex = hex(&hash.finalize());
         hex.truncate(HASH_DIGITS);

@@ -6,15 +6,17 @@
 
 mod annotations;
 mod edits;
+mod git;
 mod names;
 mod selection;
+mod webhooks;
 mod wire;
 
 /// A target: its name, which is that of its folder in `fuzz/corpus`, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 24] = [
     ("references", names::references),
     ("repository_paths", names::repository_paths),
     ("remote_urls", names::remote_urls),
@@ -31,7 +33,12 @@ pub const TARGETS: [Target; 19] = [
     ("manifests", wire::manifests),
     ("tag_pages", wire::tag_pages),
     ("push_reports", wire::push_reports),
+    ("pkt_lines", git::pkt_lines),
+    ("packs", git::packs),
+    ("deltas", git::deltas),
+    ("branch_names", git::branch_names),
     ("annotations", annotations::annotations),
+    ("webhooks", webhooks::webhooks),
     ("yaml_values", edits::values),
     ("yaml_images", edits::images),
 ];
@@ -45,4 +52,15 @@ fn text(bytes: &[u8]) -> Option<&str> {
 fn two(bytes: &[u8]) -> Option<(&str, &str)> {
     let text = text(bytes)?;
     Some(text.split_once('\n').unwrap_or((text, "")))
+}
+
+/// What is before a separator and what is behind: two inputs of one file that need not be text.
+fn two_parts<'a>(bytes: &'a [u8], separator: &[u8]) -> (&'a [u8], &'a [u8]) {
+    let at = bytes
+        .windows(separator.len())
+        .position(|window| window == separator);
+    match at {
+        Some(at) => (&bytes[..at], &bytes[at + separator.len()..]),
+        None => (bytes, &[]),
+    }
 }

@@ -4,7 +4,7 @@ use image_update_core::argocd::repository::{self, Entry, EntryKind};
 use image_update_core::image::{
     ConstrainedReference, Digest, Platform, Reference, Repository, Tag,
 };
-use image_update_core::remote::{BranchName, RemoteUrl, RepoFolder, RepoPath};
+use image_update_core::remote::{RemoteUrl, RepoFolder, RepoPath};
 
 use super::text;
 
@@ -43,9 +43,6 @@ pub(super) fn repository_paths(bytes: &[u8]) {
         && let Ok(path) = folder.join(name)
     {
         assert!(folder.contains(&path), "{folder} {path}");
-    }
-    if let Ok(branch) = text.parse::<BranchName>() {
-        assert_eq!(branch.as_str(), text);
     }
 }
 

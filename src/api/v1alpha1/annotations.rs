@@ -46,6 +46,12 @@ pub fn requested_at(metadata: &ObjectMeta) -> Option<&str> {
     annotation(metadata, REQUESTED_AT)
 }
 
+/// Whether somebody asked for a reconciliation since the request that was handled last.
+pub fn is_requested(metadata: &ObjectMeta, handled: Option<&str>) -> bool {
+    let requested = requested_at(metadata);
+    requested.is_some() && requested != handled
+}
+
 /// The last release of what is held.
 pub fn released(metadata: &ObjectMeta) -> Option<&str> {
     annotation(metadata, RELEASE)

@@ -10,11 +10,18 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// Selects Applications of this policy's namespace.
+/// Selects Applications.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
 #[x_kube(validation = Rule::new("has(self.name) || has(self.selector)").message("set name (a glob), selector (labels), or both; name '*' selects all"))]
 #[serde(rename_all = "camelCase")]
 pub struct ApplicationSelector {
+    /// A glob of namespaces. Unset: this policy's own. Only a policy in Argo CD's namespace may name
+    /// others, and only those that the operator was started for (`--application-namespaces`).
+    /// Example: `team-*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+
     /// A glob of names. Unset: all that `selector` selects. Example: `shop-*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]

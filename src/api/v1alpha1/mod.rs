@@ -28,7 +28,8 @@ pub use image_watch::{AccessFrom, ImageWatch, ImageWatchSpec};
 pub use reason::Reason;
 pub use status::{
     ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicyStatus,
-    ImageWatchStatus, LastScan, LastWrite, PolicySummary, SettledValue, WatchSummary, WriteRecord,
+    ImageWatchStatus, LastScan, LastWrite, PolicySummary, SettledBranch, SettledValue,
+    WatchSummary, WriteRecord,
 };
 pub use write_back::{
     ArgocdCredentialsSpec, ArgocdSourceTarget, ArgocdWriteBack, CommitAuthor, CommitSpec,

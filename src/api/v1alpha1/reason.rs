@@ -32,7 +32,8 @@ pub enum Reason {
     ClusterAccessFailed,
     /// The ImageWatch that a policy refers to is not there.
     WatchNotFound,
-    /// The ImageWatch belongs to another namespace and does not grant access.
+    /// The ImageWatch belongs to another namespace and does not grant access, or the policy names
+    /// Applications of other namespaces without being in Argo CD's.
     AccessDenied,
     /// Argo CD's credentials are not for this policy, or not for this remote.
     CredentialsDenied,
@@ -105,6 +106,8 @@ pub enum Reason {
     ApplicationsUnavailable,
     /// The Application's source can't be written: none fits, several fit, or it follows no branch.
     InvalidSource,
+    /// What the operator wrote to the Application was taken back by somebody.
+    RevertedInApplication,
     /// The Application does not run the image.
     NotLive,
     /// The Application was not written, because others changed it all the time.
@@ -171,6 +174,7 @@ impl Reason {
             Self::NoApplication => "NoApplication",
             Self::ApplicationsUnavailable => "ApplicationsUnavailable",
             Self::InvalidSource => "InvalidSource",
+            Self::RevertedInApplication => "RevertedInApplication",
             Self::NotLive => "NotLive",
             Self::ApplicationConflict => "ApplicationConflict",
             Self::InvalidAnnotations => "InvalidAnnotations",

@@ -96,6 +96,11 @@ pub struct ImageUpdatePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attention: Vec<Attention>,
 
+    /// Where values of Applications stood in git, so that it is seen if somebody takes them back:
+    /// a hundred branches at most. In others, what is taken back is written again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled_branches: Vec<SettledBranch>,
+
     /// What `kubectl get` prints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<PolicySummary>,
@@ -141,8 +146,8 @@ pub struct ImageStatus {
     /// When a better tag may be written that `minimumAge` holds back; the first of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Time>,
-    /// What stood in all targets when the image was up to date last. If it is taken back in git,
-    /// it is not written again until there is a newer tag, the spec changes or the annotation
+    /// What stood in the targets when the image was up to date last. Where it is taken back, it is
+    /// not written again until there is a newer tag, the spec changes or the annotation
     /// `image-update.dev/release` gets a new value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<SettledValue>,
@@ -154,8 +159,23 @@ pub struct ImageStatus {
 pub struct SettledValue {
     /// The tag, with its digest where one is written.
     pub value: String,
-    /// The branch on which it stood.
+    /// The branch on which it stood; unset for a policy that selects Applications, whose branches
+    /// are in `settledBranches`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+}
+
+/// A branch on which settled values stood.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SettledBranch {
+    /// Digits that stand for the repository's address.
+    pub repository: String,
+    /// The branch.
     pub branch: String,
+    /// Commits that show them: the last one that was written or seen, and before it those that show
+    /// what was taken back since. Four at most.
+    pub commits: Vec<String>,
 }
 
 /// Applications, counted. Each counts once, by the worst of its images.

@@ -228,8 +228,7 @@ pub struct CommitSpec {
     #[schemars(length(min = 1, max = 4096))]
     pub message: Option<String>,
 
-    /// How many policies share a commit, of those that are written in one push. Default
-    /// `PerPolicy`.
+    /// What shares a commit, of all that is written in one push. Default `PerPolicy`.
     #[serde(default)]
     pub granularity: Granularity,
 
@@ -242,12 +241,15 @@ pub struct CommitSpec {
     pub sign_off: bool,
 }
 
-/// How many policies share a commit.
+/// What shares a commit.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum Granularity {
     /// Each policy has a commit of its own.
     #[default]
     PerPolicy,
+    /// Each Application of a policy has a commit of its own, whose message names it. What several
+    /// of them change in one file is in the commit of the first one.
+    PerApplication,
     /// Policies of the same author, message, key and sign-off that wait for a push share a commit.
     Batch,
 }

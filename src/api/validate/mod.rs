@@ -25,7 +25,7 @@ pub use pins::pin;
 use problems::Collector;
 pub use problems::Problems;
 pub use write_back::{
-    ApplicationRule, CommitModel, CredentialsModel, GitModel, TargetFormat, TargetModel,
+    ApplicationRule, CommitModel, CredentialsModel, GitModel, Reach, TargetFormat, TargetModel,
     TargetPlace, WriteBackModel, from_root, place, selects,
 };
 

@@ -74,7 +74,7 @@ pub struct CommitModel {
     pub author: CommitAuthor,
     /// The message.
     pub message: MessageTemplate,
-    /// How many policies share a commit.
+    /// What shares a commit.
     pub granularity: Granularity,
     /// The Secret with the key that signs.
     pub signing_secret: Option<String>,
@@ -116,16 +116,42 @@ pub struct TargetPlace {
 /// Which Applications are selected.
 #[derive(Clone, Debug)]
 pub struct ApplicationRule {
+    namespace: Option<Glob>,
     name: Option<Glob>,
     labels: BTreeMap<String, String>,
     /// The source that is meant.
     pub source: SourceSelector,
 }
 
+/// From where a policy selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Whether it may select Applications of other namespaces, too.
+    pub beyond: bool,
+}
+
 impl ApplicationRule {
-    /// Whether an Application of this name with these labels is selected.
-    pub fn selects(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
-        self.name.as_ref().is_none_or(|glob| glob.matches(name))
+    /// Whether it is about namespaces that are named, not just the policy's own.
+    pub fn names_namespaces(&self) -> bool {
+        self.namespace.is_some()
+    }
+
+    /// Whether an Application of this namespace and name with these labels is selected.
+    pub fn selects(
+        &self,
+        reach: Reach<'_>,
+        (namespace, name): (&str, &str),
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
+        let is_own = namespace == reach.namespace;
+        let is_reached = match &self.namespace {
+            None => is_own,
+            Some(glob) => (is_own || reach.beyond) && glob.matches(namespace),
+        };
+        is_reached
+            && self.name.as_ref().is_none_or(|glob| glob.matches(name))
             && self
                 .labels
                 .iter()
@@ -187,10 +213,12 @@ fn read_application_rule(
     field: &str,
     spec: &ApplicationSelector,
 ) -> Option<ApplicationRule> {
-    let name = match &spec.name {
-        Some(name) => Some(found.parse(&format!("{field}.name"), name, str::parse::<Glob>)?),
-        None => None,
+    let mut glob = |field: String, text: &Option<String>| match text {
+        Some(text) => found.parse(&field, text, str::parse::<Glob>).map(Some),
+        None => Some(None),
     };
+    let namespace = glob(format!("{field}.namespace"), &spec.namespace)?;
+    let name = glob(format!("{field}.name"), &spec.name)?;
     let source = match &spec.source {
         None => SourceSelector::Inferred,
         Some(source) => match (&source.name, source.index, &source.reference) {
@@ -206,6 +234,7 @@ fn read_application_rule(
     };
     let labels = spec.selector.as_ref();
     Some(ApplicationRule {
+        namespace,
         name,
         labels: labels.map(|it| it.match_labels.clone()).unwrap_or_default(),
         source,
@@ -215,22 +244,31 @@ fn read_application_rule(
 /// What makes more of a name than itself.
 const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '\\'];
 
-/// Whether a policy selects an Application of its namespace; one that can't be read selects none.
+/// Whether a policy selects an Application; one that can't be read selects none.
 pub fn selects(
     spec: &ImageUpdatePolicySpec,
-    name: &str,
+    reach: Reach<'_>,
+    application: (&str, &str),
     labels: &BTreeMap<String, String>,
 ) -> bool {
     // Thousands of policies name one Application each, and this is asked about all of them.
+    let may_be = |glob: &Option<String>, text: &str| {
+        let glob = glob.as_deref();
+        glob.is_none_or(|glob| glob == text || glob.contains(GLOB_CHARACTERS))
+    };
+    let (namespace, name) = application;
     let may_select = |rule: &ApplicationSelector| {
-        let glob = rule.name.as_deref();
-        glob.is_none_or(|glob| glob == name || glob.contains(GLOB_CHARACTERS))
+        may_be(&rule.name, name)
+            && (namespace == reach.namespace || rule.namespace.is_some())
+            && may_be(&rule.namespace, namespace)
     };
     if !spec.applications.iter().any(may_select) {
         return false;
     }
     let rules = read_applications(&mut Collector::default(), spec);
-    rules.iter().any(|rule| rule.selects(name, labels))
+    rules
+        .iter()
+        .any(|rule| rule.selects(reach, application, labels))
 }
 
 /// Reads where the images are written.

@@ -216,7 +216,11 @@ where
 {
     let api: Api<K> = Api::namespaced(kube.clone(), namespace);
     let patch = Patch::Merge(json!({"metadata": {"annotations": annotation}}));
-    let parameters = PatchParams::default();
+    let parameters = PatchParams {
+        // A name of its own: what people asked for is not what the operator did.
+        field_manager: Some("image-update-operator-cli".to_owned()),
+        ..PatchParams::default()
+    };
     let patched = api.patch_metadata(name, &parameters, &patch).await;
     patched.map(drop).map_err(refused)
 }

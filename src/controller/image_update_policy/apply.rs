@@ -4,31 +4,30 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::StreamExt as _;
-use image_update_core::image::Candidate;
-use image_update_core::plan::{self, Files, ImageInput, Known, Plan, Target};
+use image_update_core::plan::Plan;
 use image_update_core::remote::BranchName;
-use image_update_core::template::{ImageChange, target_key};
-use jiff::Timestamp;
+use image_update_core::template::target_key;
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::Instant;
 use tracing::{Instrument as _, info_span, warn};
 
 use super::destinations::{Destination, GitDestination, overrides_path};
 use super::gather::Gathered;
 use super::git_access::GitAccess;
+use super::inputs::{Candidates, Inputs, candidates};
 use super::lookups::Lookups;
+use super::past::PastFiles;
 use super::settled::Settled;
-use super::{Write, Written};
+use super::{Commit, Write, Written};
 use crate::api::v1alpha1::{ImageUpdatePolicy, annotations};
 use crate::api::validate::PolicyModel;
-use crate::argocd::patch;
+use crate::argocd::patch::{self, Edited};
+use crate::argocd::wrote::Wrote;
 use crate::controller::applications;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
 use crate::controller::status::{FIELD_MANAGER, names};
 use crate::git::update::Paths;
-use crate::metrics::Metrics;
-use crate::write_back::job::{CommitStyle, Decided, Job, Outcome};
+use crate::write_back::job::{CommitStyle, Job, Outcome};
 
 /// How many destinations of one policy are written at once.
 const AT_ONCE: usize = 8;
@@ -48,20 +47,6 @@ pub(super) struct Task<'a> {
     pub(super) context: &'a Context,
 }
 
-/// The candidates of each image, in the order of the spec.
-pub(super) type Candidates = Vec<Vec<Candidate>>;
-
-/// What a policy decides by. Shared with the queue that asks for the decision.
-struct Inputs {
-    model: Arc<PolicyModel>,
-    images: Arc<Vec<Gathered>>,
-    targets: Vec<Target>,
-    settled: Settled,
-    lookups: Lookups,
-    now: Timestamp,
-    metrics: Metrics,
-}
-
 /// Decides and writes every destination, each for itself.
 pub(super) async fn apply(task: &Task<'_>, destinations: Vec<Destination>) -> Vec<Write> {
     futures::stream::iter(destinations)
@@ -71,9 +56,28 @@ pub(super) async fn apply(task: &Task<'_>, destinations: Vec<Destination>) -> Ve
         .await
 }
 
+/// What a job came to: the last plan, and the branch that it was made for.
+type LastPlan = Arc<Mutex<Option<(Plan, BranchName)>>>;
+
+/// How one attempt at a destination ended.
+struct Attempted {
+    plan: Option<Plan>,
+    written: Result<Written, Error>,
+}
+
+impl Attempted {
+    fn failed(error: Error) -> Self {
+        Self {
+            plan: None,
+            written: Err(error),
+        }
+    }
+}
+
 impl Task<'_> {
-    /// Digests and images are looked up once the files tell which are needed.
+    /// Digests, images and earlier files are looked up once the files tell which are needed.
     async fn write(&self, destination: Destination) -> Write {
+        let mut past = PastFiles::default();
         loop {
             let lookups = self.lookups.lock().await.clone();
             let round = lookups.round();
@@ -82,12 +86,13 @@ impl Task<'_> {
                 images: Arc::clone(&self.images),
                 targets: destination.targets().to_vec(),
                 settled: self.settled.clone(),
+                past: past.clone(),
                 lookups,
                 now: self.context.clock.now(),
                 metrics: self.context.metrics.clone(),
             };
-            let (plan, written) = match &destination {
-                Destination::Git(git) => self.write_git(&destination, git, inputs).await,
+            let Attempted { plan, written } = match &destination {
+                Destination::Git(git) => self.write_git(&destination, git, inputs, &mut past).await,
                 Destination::Application { known, index, .. } => {
                     self.write_application(known, *index, &inputs).await
                 }
@@ -110,51 +115,78 @@ impl Task<'_> {
         }
     }
 
+    /// Adds to `past` what the plan has to know of it.
     async fn write_git(
         &self,
         destination: &Destination,
         git: &GitDestination,
         inputs: Inputs,
-    ) -> (Option<Plan>, Result<Written, Error>) {
+        past: &mut PastFiles,
+    ) -> Attempted {
+        let nothing = Written::Nothing { read: None };
         let Some((access, style)) = &self.git else {
-            return (None, Ok(Written::Nothing { branch: None }));
+            return Attempted {
+                plan: None,
+                written: Ok(nothing),
+            };
         };
         let url = &git.url;
         if !self.context.allowed_hosts.allows(url.host(), url.port()) {
             let host = url.host().to_owned();
-            return (None, Err(Error::HostNotAllowed { host }));
+            return Attempted::failed(Error::HostNotAllowed { host });
         }
         let options = access.options(self.policy, destination, url, self.context);
         let options = match options.await {
             Ok(options) => options,
-            Err(error) => return (None, Err(error)),
+            Err(error) => return Attempted::failed(error),
         };
-        let plan = Arc::new(Mutex::new(None));
-        let job = job(self.policy, git, inputs, style, Arc::clone(&plan));
+        let last_plan = LastPlan::default();
+        let job = job(self.policy, git, inputs, style, Arc::clone(&last_plan));
         let outcome = self
             .context
             .remotes
             .submit(url, &options, git.branch.clone(), job)
             .instrument(info_span!("write", git.remote = %url))
             .await;
-        let plan: Option<Plan> = plan.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let written = match outcome {
-            Ok(Outcome::Undecided) => Ok(Written::Nothing { branch: None }),
-            Ok(Outcome::UpToDate { branch }) => Ok(Written::Nothing {
-                branch: Some(branch),
+        let last = last_plan
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let mut written = match outcome {
+            Ok(Outcome::Undecided) => Ok(nothing),
+            Ok(Outcome::UpToDate { branch, commit_id }) => Ok(Written::Nothing {
+                read: Some(Commit {
+                    branch,
+                    id: commit_id,
+                }),
             }),
             Ok(Outcome::Written {
                 commit_id,
                 branch,
                 attempts,
             }) => Ok(Written::Pushed {
-                commit_id: commit_id.to_string(),
-                branch,
+                commit: Commit {
+                    branch,
+                    id: commit_id,
+                },
                 attempts,
             }),
             Err(error) => Err(Error::WriteBack(error)),
         };
-        (plan, written)
+        if let (Some((plan, branch)), Ok(_)) = (&last, &written)
+            && !plan.missing_past.is_empty()
+        {
+            let commits = self.settled.commits(url, branch);
+            let paths = &plan.missing_past;
+            let read = past.read((url, &options), branch, commits, paths, self.context);
+            if let Err(error) = read.await {
+                written = Err(Error::WriteBack(error));
+            }
+        }
+        Attempted {
+            plan: last.map(|(plan, _)| plan),
+            written,
+        }
     }
 
     /// Decides on what is known of the Application; it is read anew only to be written.
@@ -163,31 +195,51 @@ impl Task<'_> {
         application: &applications::Known,
         index: usize,
         inputs: &Inputs,
-    ) -> (Option<Plan>, Result<Written, Error>) {
-        let nothing = || Ok(Written::Nothing { branch: None });
+    ) -> Attempted {
+        let nothing = || Ok(Written::Nothing { read: None });
+        let policy = names(&self.policy.metadata).1;
+        let candidates = self.candidates.get_or_init(|| candidates(&self.images));
+        // What makes an Application would take a note on it away, or keep it and put back the rest.
+        let is_noted = !application.is_generated;
+        let decide = |overrides: &[u8], wrote: &Wrote| {
+            let noted = |alias: &str| wrote.value(policy, alias).filter(|_| is_noted);
+            inputs.decide_overrides(candidates, overrides, noted)
+        };
         let overrides = application.overrides.get(index);
         let overrides = overrides.map_or(&b"{}"[..], Vec::as_slice);
-        let candidates = self.candidates.get_or_init(|| candidates(&self.images));
-        let plan = inputs.decide_overrides(candidates, overrides);
+        let plan = decide(overrides, &application.wrote);
+        let (namespace, name) = (&application.facts.namespace, &application.facts.name);
+        let shown = format!("{namespace}/{name}");
         if plan.files.is_empty() || !plan.is_decided() || self.model.dry_run {
-            return (Some(plan), nothing());
+            return Attempted {
+                plan: Some(plan),
+                written: nothing(),
+            };
         }
         let what = self.right_and_values(&plan);
-        let shown = format!("{}/{}", application.facts.namespace, application.facts.name);
         if self.context.put_backs.is_contested(&shown, &what) {
-            return (Some(plan), Err(Error::PutBack { application: shown }));
+            return Attempted {
+                plan: Some(plan),
+                written: Err(Error::PutBack { application: shown }),
+            };
         }
         let mut last_plan = None;
-        let (namespace, name) = (&application.facts.namespace, &application.facts.name);
-        let edit = |overrides: &[u8]| {
-            let mut plan = inputs.decide_overrides(candidates, overrides);
+        let edit = |overrides: &[u8], mut wrote: Wrote| {
+            let mut plan = decide(overrides, &wrote);
             let edited = plan.files.get(&overrides_path()).cloned();
             let is_decided = plan.is_decided();
             if !is_decided {
                 plan.files.clear();
             }
+            let values = plan
+                .changes()
+                .map(|(it, change)| (it.alias.clone(), change.new.clone()));
+            wrote.note(policy, values);
             last_plan = Some(plan);
-            edited.filter(|_| is_decided)
+            edited.filter(|_| is_decided).map(|overrides| Edited {
+                overrides,
+                wrote: is_noted.then_some(wrote),
+            })
         };
         let kube = &self.context.kube;
         let written = match patch::update(kube, namespace, name, index, FIELD_MANAGER, edit).await {
@@ -198,7 +250,10 @@ impl Task<'_> {
             Ok(patch::Outcome::Unchanged) => nothing(),
             Err(source) => Err(Error::Application(source)),
         };
-        (last_plan.or(Some(plan)), written)
+        Attempted {
+            plan: last_plan.or(Some(plan)),
+            written,
+        }
     }
 
     /// What a plan writes, and what would let it be written again after others put it back: a new
@@ -258,8 +313,9 @@ fn job(
     git: &GitDestination,
     inputs: Inputs,
     style: &CommitStyle,
-    last_plan: Arc<Mutex<Option<Plan>>>,
+    last_plan: LastPlan,
 ) -> Job {
+    let remote = git.url.clone();
     let (namespace, name) = names(&policy.metadata);
     let targets: Vec<&str> = git.targets.iter().map(|it| it.path.as_str()).collect();
     let branch = git.branch.as_ref().map_or("", |branch| branch.as_str());
@@ -277,121 +333,11 @@ fn job(
         push,
         style: style.clone(),
         decide: Box::new(move |snapshot| {
-            let files = snapshot.files.iter();
-            let files = files.map(|(path, content)| (path.clone(), content.as_deref()));
-            // Made for each decision: while a push is waited for they would take much memory.
-            let candidates = candidates(&inputs.images);
-            let branch = Some(&snapshot.branch);
-            let plan = inputs.decide(&candidates, &files.collect(), branch);
+            let plan = inputs.decide_files(&remote, snapshot);
             let decided = inputs.decided(&plan);
-            *last_plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+            let last = Some((plan, snapshot.branch.clone()));
+            *last_plan.lock().unwrap_or_else(PoisonError::into_inner) = last;
             decided
         }),
     }
-}
-
-fn candidates(images: &[Gathered]) -> Candidates {
-    let of_image = |image: &Gathered| match &image.tags {
-        Ok(known) => known.tags.candidates(),
-        Err(_) => Vec::new(),
-    };
-    images.iter().map(of_image).collect()
-}
-
-impl Inputs {
-    fn decide(
-        &self,
-        candidates: &Candidates,
-        files: &Files<'_>,
-        branch: Option<&BranchName>,
-    ) -> Plan {
-        let _span = info_span!("decide").entered();
-        let started = Instant::now();
-        let images = self.images(candidates, branch);
-        let mut plan = plan::decide(&images, &self.targets, files, &self.lookups.digests);
-        // Nobody asks the operator for all of them, and they would take the memory of the tags
-        // until a push is through.
-        plan.forget_rejected();
-        self.metrics.selected(started.elapsed());
-        plan
-    }
-
-    fn decide_overrides(&self, candidates: &Candidates, overrides: &[u8]) -> Plan {
-        let files = Files::from([(overrides_path(), Some(overrides))]);
-        self.decide(candidates, &files, None)
-    }
-
-    /// The images that have tags, without those of which something can't be had.
-    fn images<'a>(
-        &'a self,
-        candidates: &'a Candidates,
-        branch: Option<&BranchName>,
-    ) -> Vec<ImageInput<'a>> {
-        // What one Application has says nothing about another that is selected later.
-        let branch = branch.filter(|_| self.model.applications.is_empty());
-        self.model
-            .images
-            .iter()
-            .zip(self.images.iter())
-            .zip(candidates)
-            .filter(|((image, _), _)| !self.lookups.has_failed(&image.alias))
-            .filter_map(|((image, gathered), candidates)| {
-                let tags = &gathered.tags.as_ref().ok()?.tags;
-                Some(ImageInput {
-                    alias: &image.alias,
-                    repository: &tags.repository,
-                    kustomize_name: image.kustomize_name.as_deref(),
-                    helm: image.helm.as_ref(),
-                    plugin: image.plugin.as_ref(),
-                    markers: &gathered.markers,
-                    only_live: image.only_live,
-                    policy: &image.policy,
-                    digest: image.digest,
-                    candidates,
-                    settled: branch.and_then(|branch| self.settled.on(branch, &image.alias)),
-                    known: Known {
-                        looks: self.lookups.looks(&image.alias),
-                        sightings: &tags.sightings,
-                        now: self.now,
-                    },
-                })
-            })
-            .collect()
-    }
-
-    /// What follows from a plan; nothing for a dry run.
-    fn decided(&self, plan: &Plan) -> Decided {
-        if !plan.is_decided() {
-            return Decided::Undecided;
-        }
-        if self.model.dry_run || plan.files.is_empty() {
-            return Decided::Nothing;
-        }
-        let changes = plan.changes().map(|(placement, change)| ImageChange {
-            image: change.image.clone(),
-            name: self.repository_path(&placement.alias),
-            alias: placement.alias.clone(),
-            old: change.old.as_deref().map(digest_or_tag),
-            new: digest_or_tag(&change.new),
-        });
-        Decided::Write {
-            changes: changes.collect(),
-            files: plan.files.clone(),
-        }
-    }
-
-    fn repository_path(&self, alias: &str) -> String {
-        let image = self.images.iter().find(|image| image.alias == alias);
-        image
-            .and_then(|image| image.tags.as_ref().ok())
-            .map(|known| known.tags.repository.path().to_owned())
-            .unwrap_or_default()
-    }
-}
-
-/// What messages and names of branches say of `tag`, `tag@digest` or a digest: as in those of the
-/// predecessor the digest alone, where there is one.
-pub(super) fn digest_or_tag(text: &str) -> String {
-    let digest = text.rsplit_once('@').map(|(_, digest)| digest);
-    digest.unwrap_or(text).to_owned()
 }

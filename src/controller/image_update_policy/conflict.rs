@@ -9,10 +9,11 @@ use kube::ResourceExt as _;
 
 use super::destinations::{self, Destination, Selection};
 use crate::api::v1alpha1::{HelmImage, ImageSpec, ImageUpdatePolicy, PluginImage, annotations};
-use crate::api::validate;
+use crate::api::validate::{self, Reach};
 use crate::controller::applications::Known;
 use crate::controller::context::GuardedPolicy;
 use crate::controller::error::Error;
+use crate::controller::scope::ApplicationScope;
 use crate::controller::status::names;
 
 /// A field of a target.
@@ -43,12 +44,12 @@ impl Field {
 
 /// Fails if an older policy writes a field that `policy` writes too.
 ///
-/// `applications` are those of the policy's namespace; policies of other namespaces select others.
+/// `applications` are those that the policy may select: where it meets others is among them.
 pub(super) fn check(
     policy: &ImageUpdatePolicy,
     selection: &Selection,
     applications: &[Arc<Known>],
-    argocd_namespace: &str,
+    scope: &ApplicationScope,
     all: &[Arc<GuardedPolicy>],
 ) -> Result<(), Error> {
     let ours = fields(&policy.spec.images, selection);
@@ -62,9 +63,7 @@ pub(super) fn check(
         .iter()
         .filter_map(|name| name.split_once('/'))
         .collect();
-    let is_own = |known: &&Arc<Known>| {
-        own_names.contains(&(known.facts.namespace.as_str(), known.facts.name.as_str()))
-    };
+    let is_own = |known: &&Arc<Known>| own_names.contains(&known.key());
     let own_applications: Vec<&Arc<Known>> = applications.iter().filter(is_own).collect();
     for other in all.iter().filter_map(|other| other.0.as_ref().ok()) {
         // The cheap comparisons come first: this runs over every policy of the cluster.
@@ -72,13 +71,13 @@ pub(super) fn check(
         if is_suspended || !is_older(other, policy) {
             continue;
         }
-        let same_namespace = other.metadata.namespace == policy.metadata.namespace;
+        let reach = scope.reach(&other.metadata);
         let may_meet = match &other.spec.write_back.git {
             Some(git) if other.spec.applications.is_empty() => git
                 .repository
                 .as_ref()
                 .is_some_and(|repository| remotes.contains(repository)),
-            Some(_) | None => same_namespace && selects_one(other, &own_applications),
+            Some(_) | None => selects_one(other, reach, &own_applications),
         };
         if !may_meet {
             continue;
@@ -86,7 +85,7 @@ pub(super) fn check(
         let Ok(model) = validate::image_update_policy(&other.spec) else {
             continue;
         };
-        let Ok(theirs) = destinations::select(&model, applications, argocd_namespace) else {
+        let Ok(theirs) = destinations::select(&model, reach, applications, &scope.argocd) else {
             continue;
         };
         let theirs = fields(&other.spec.images, &theirs);
@@ -113,10 +112,10 @@ fn shared<'a>(ours: &'a BTreeSet<Field>, theirs: &BTreeSet<Field>) -> Option<&'a
     theirs.iter().find_map(folder_of)
 }
 
-fn selects_one(other: &ImageUpdatePolicy, applications: &[&Arc<Known>]) -> bool {
+fn selects_one(other: &ImageUpdatePolicy, reach: Reach<'_>, applications: &[&Arc<Known>]) -> bool {
     applications
         .iter()
-        .any(|known| validate::selects(&other.spec, &known.facts.name, &known.labels))
+        .any(|known| validate::selects(&other.spec, reach, known.key(), &known.labels))
 }
 
 fn remotes(selection: &Selection) -> impl Iterator<Item = String> {

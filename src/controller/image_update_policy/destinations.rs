@@ -10,7 +10,7 @@ use image_update_core::target::manifests::Scope;
 
 use crate::api::v1alpha1::ManifestImages;
 use crate::api::validate::{
-    self, ApplicationRule, GitModel, PolicyModel, TargetFormat, TargetModel, WriteBackModel,
+    self, ApplicationRule, GitModel, PolicyModel, Reach, TargetFormat, TargetModel, WriteBackModel,
 };
 use crate::controller::applications::Known;
 use crate::controller::error::{Error, PlaceProblem};
@@ -78,9 +78,10 @@ pub(super) struct Selection {
 /// Files by the remote and the branch they are in.
 type Remotes = BTreeMap<(String, Option<String>), Vec<Target>>;
 
-/// The destinations of a policy among `applications`, those of its namespace.
+/// The destinations of a policy among `applications`, those that it may select.
 pub(super) fn select(
     model: &PolicyModel,
+    reach: Reach<'_>,
     applications: &[Arc<Known>],
     argocd_namespace: &str,
 ) -> Result<Selection, Error> {
@@ -91,9 +92,8 @@ pub(super) fn select(
     let mut remotes = Remotes::new();
     let mut matched = 0;
     for known in applications {
-        let (name, labels) = (&known.facts.name, &known.labels);
-        let rule = model.applications.iter();
-        let Some(rule) = rule.clone().find(|rule| rule.selects(name, labels)) else {
+        let selects = |rule: &&ApplicationRule| rule.selects(reach, known.key(), &known.labels);
+        let Some(rule) = model.applications.iter().find(selects) else {
             continue;
         };
         matched += 1;
@@ -111,7 +111,7 @@ pub(super) fn select(
             }),
         };
         if let Err(problem) = result {
-            let application = format!("{}/{name}", known.facts.namespace);
+            let application = format!("{}/{}", known.facts.namespace, known.facts.name);
             let error = Error::ApplicationPlace {
                 application: application.clone(),
                 problem,

@@ -11,7 +11,7 @@ use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 use zeroize::Zeroizing;
 
-use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch};
+use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch, annotations};
 use crate::api::validate::{GitModel, ImageModel, ImageSource, PolicyModel};
 use crate::controller::context::{Context, GuardedWatch};
 use crate::controller::error::{Error, SecretProblem};
@@ -74,7 +74,7 @@ async fn gather_image(
     context: &Context,
 ) -> Gathered {
     let tags = match &image.source {
-        ImageSource::Inline(repository) => inline(repository, context).await,
+        ImageSource::Inline(repository) => inline(policy, repository, context).await,
         ImageSource::Watch { name, namespace } => {
             let own = names(&policy.metadata).0;
             watch(own, namespace.as_deref().unwrap_or(own), name, context).await
@@ -97,16 +97,27 @@ fn markers(policy: &ImageUpdatePolicy, alias: &str) -> Vec<String> {
     markers
 }
 
-async fn inline(repository: &Repository, context: &Context) -> Result<Known, Error> {
+async fn inline(
+    policy: &ImageUpdatePolicy,
+    repository: &Repository,
+    context: &Context,
+) -> Result<Known, Error> {
     if !context.allowed_hosts.allows_registry(repository.registry()) {
         return Err(Error::HostNotAllowed {
             host: repository.registry().to_owned(),
         });
     }
     let access = registries::default_access(repository, context).await?;
+    let handled = policy.status.as_ref();
+    let handled = handled.and_then(|status| status.last_handled_reconcile_at.as_deref());
+    let max_age = if annotations::is_requested(&policy.metadata, handled) {
+        Duration::ZERO
+    } else {
+        INLINE_SCAN_INTERVAL
+    };
     let scan = context
         .scans
-        .get(&context.registry, repository, &access, INLINE_SCAN_INTERVAL)
+        .get(&context.registry, repository, &access, max_age)
         .await;
     match scan.outcome {
         Ok(list) => Ok(Known {

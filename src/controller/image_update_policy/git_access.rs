@@ -5,9 +5,10 @@
 //! was started so, and then for Applications whose project permits the remote.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use image_update_core::remote::RemoteUrl;
+use image_update_core::secret::SecretData;
 
 use super::destinations::Destination;
 use crate::api::v1alpha1::ImageUpdatePolicy;
@@ -52,7 +53,7 @@ pub(super) async fn of_policy(
             read(secret.name, secret.data, insecure, context).await?
         }
         CredentialsModel::Argocd => {
-            let is_own = namespace == context.argocd_namespace;
+            let is_own = namespace == context.application_scope.argocd;
             if !is_own && context.argocd_credentials != ArgocdCredentials::All {
                 return Err(Error::ArgocdCredentials(ArgocdProblem::OtherNamespace));
             }
@@ -76,13 +77,15 @@ impl GitAccess {
             Self::Argocd { insecure } => *insecure,
         };
         let namespace = names(&policy.metadata).0;
-        let projects = projects(namespace, destination, context);
-        let is_own = namespace == context.argocd_namespace;
+        let projects = projects(destination, context);
+        let is_own = namespace == context.application_scope.argocd;
         if projects.is_empty() && !is_own {
             return Err(Error::ArgocdCredentials(ArgocdProblem::NoApplication));
         }
         let argocd = &context.argocd_repositories;
-        let argocd = argocd.get(&context.kube, &context.argocd_namespace).await?;
+        let argocd = argocd
+            .get(&context.kube, &context.application_scope.argocd)
+            .await?;
         if let Some(project) = projects.iter().find(|it| !argocd.permits(it, remote)) {
             return Err(Error::ArgocdCredentials(ArgocdProblem::Project {
                 project: project.clone(),
@@ -103,11 +106,13 @@ impl GitAccess {
 }
 
 /// The projects of the Applications whose files a destination has.
-fn projects(namespace: &str, destination: &Destination, context: &Context) -> BTreeSet<String> {
+fn projects(destination: &Destination, context: &Context) -> BTreeSet<String> {
     let names = destination.applications();
-    let all = context.applications.of_namespace(namespace);
-    all.into_iter()
-        .filter(|it| names.contains(&format!("{namespace}/{}", it.facts.name)))
+    let keys = names.iter().filter_map(|name| {
+        let (namespace, name) = name.split_once('/')?;
+        Some((namespace.to_owned(), name.to_owned()))
+    });
+    keys.filter_map(|key| context.applications.get(&key))
         .map(|it| it.facts.project.clone())
         .collect()
 }
@@ -115,7 +120,7 @@ fn projects(namespace: &str, destination: &Destination, context: &Context) -> BT
 /// Reads the data of the Secret `name`.
 async fn read(
     name: String,
-    mut data: BTreeMap<String, Vec<u8>>,
+    mut data: SecretData,
     insecure: bool,
     context: &Context,
 ) -> Result<RemoteOptions, Error> {

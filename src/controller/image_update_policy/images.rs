@@ -4,7 +4,7 @@ use image_update_core::plan::{Placement, State, TargetProblem, Withheld};
 use image_update_core::policy::{self, Refusal};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Attempt, Write, Written};
+use super::{Attempt, Write};
 use crate::api::v1alpha1::{ImageState, ImageStatus, Reason};
 use crate::controller::error::Error;
 
@@ -88,12 +88,12 @@ pub(super) fn of_write(
     match (&write.plan, &write.written) {
         (None, Err(error)) => vec![(None, failed(alias, error))],
         (None, Ok(_)) => Vec::new(),
-        (Some(plan), written) => plan
+        (Some(plan), _) => plan
             .placements
             .iter()
             .filter(|placement| placement.alias == alias)
             .map(|placement| {
-                let status = status_of(placement, dry_run, written);
+                let status = status_of(placement, dry_run, write);
                 (placement.application.clone(), status)
             })
             .collect(),
@@ -113,16 +113,12 @@ pub(super) fn severity(state: ImageState) -> u8 {
     }
 }
 
-fn status_of(
-    placement: &Placement,
-    dry_run: bool,
-    written: &Result<Written, Error>,
-) -> ImageStatus {
+fn status_of(placement: &Placement, dry_run: bool, write: &Write) -> ImageStatus {
     let decision = placement.decision.as_ref();
     let selected = decision
         .and_then(|decision| decision.selected.as_ref())
         .map(ToString::to_string);
-    let (state, reason, message) = verdict(placement, dry_run, written);
+    let (state, reason, message) = verdict(placement, dry_run, write);
     let current = match (&placement.state, state) {
         (State::Change(_), ImageState::UpToDate) => selected.clone(),
         _ => placement.current.clone(),
@@ -143,13 +139,9 @@ fn status_of(
 }
 
 /// The state of an image in one target, why it is that, and that in words.
-fn verdict(
-    placement: &Placement,
-    dry_run: bool,
-    written: &Result<Written, Error>,
-) -> (ImageState, Reason, String) {
+fn verdict(placement: &Placement, dry_run: bool, write: &Write) -> (ImageState, Reason, String) {
     let decision = placement.decision.as_ref();
-    match (&placement.state, written) {
+    match (&placement.state, &write.written) {
         (State::UpToDate, _) if placement.withheld.iter().any(is_held) => {
             (ImageState::Held, Reason::TooYoung, withheld(placement))
         }
@@ -190,15 +182,23 @@ fn verdict(
             Reason::Progressing,
             "the images behind the tags are being looked at".to_owned(),
         ),
-        (State::TakenBack(change), _) => (
-            ImageState::Held,
-            Reason::RevertedInGit,
-            format!(
-                "{} was taken back in git; held until a newer tag comes, the spec changes or \
+        (State::AwaitingPast(_), _) => (
+            ImageState::Pending,
+            Reason::Progressing,
+            "it is being looked whether somebody took it back".to_owned(),
+        ),
+        (State::TakenBack(change), _) => {
+            let (reason, place) = match write.remote {
+                Some(_) => (Reason::RevertedInGit, "git"),
+                None => (Reason::RevertedInApplication, "the Application"),
+            };
+            let message = format!(
+                "{} was taken back in {place}; held until a newer tag comes, the spec changes or \
                  annotation image-update.dev/release gets a new value",
                 change.new
-            ),
-        ),
+            );
+            (ImageState::Held, reason, message)
+        }
         (State::Refused(why), _) => {
             let (state, reason) = refused(why, placement);
             let message = if matches!(why, policy::Reason::Withheld { .. }) {

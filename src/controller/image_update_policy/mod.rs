@@ -10,14 +10,17 @@ mod destinations;
 mod gather;
 mod git_access;
 mod images;
+mod inputs;
 mod lookups;
 mod measure;
 mod old_event;
+mod past;
 mod report;
 mod settled;
 
 use std::sync::{Arc, OnceLock};
 
+use gix::ObjectId;
 use image_update_core::plan::Plan;
 use image_update_core::remote::{BranchName, RemoteUrl};
 use jiff::Timestamp;
@@ -27,13 +30,14 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span, info, info_span, warn};
 
+use super::applications::Known;
 use super::conditions::Health;
 use super::context::{Context, GuardedPolicy, key};
 use super::error::Error;
-use super::status::{ReportError, names};
+use super::status::ReportError;
 use super::undecodable;
 use crate::api::v1alpha1::{Granularity, ImageUpdatePolicy, annotations};
-use crate::api::validate::{self, GitModel, PolicyModel};
+use crate::api::validate::{self, ApplicationRule, GitModel, PolicyModel, Reach};
 use crate::git::update::Signature;
 use crate::write_back::job::CommitStyle;
 use gather::Gathered;
@@ -80,19 +84,25 @@ struct Write {
     written: Result<Written, Error>,
 }
 
+/// A commit on a branch.
+struct Commit {
+    /// The branch.
+    branch: BranchName,
+    /// The commit's id.
+    id: ObjectId,
+}
+
 /// What was written.
 enum Written {
     /// Nothing had to be, or may be.
     Nothing {
-        /// The branch that was read, if it was decided by one.
-        branch: Option<BranchName>,
+        /// What was read, if it was decided by a branch.
+        read: Option<Commit>,
     },
     /// A commit.
     Pushed {
-        /// The commit's id.
-        commit_id: String,
-        /// The branch.
-        branch: BranchName,
+        /// The commit.
+        commit: Commit,
         /// How many times the push was tried.
         attempts: u32,
     },
@@ -187,19 +197,15 @@ async fn run(
     let mut model = validate::image_update_policy(&policy.spec).map_err(Error::InvalidSpec)?;
     let pins = annotations::annotation(&policy.metadata, annotations::PINS);
     validate::pin(&mut model, pins).map_err(Error::InvalidSpec)?;
-    let applications = if model.applications.is_empty() {
-        Vec::new()
-    } else {
-        context.applications.wait().await?;
-        let namespace = names(&policy.metadata).0;
-        context.applications.of_namespace(namespace)
-    };
-    let selection = destinations::select(&model, &applications, &context.argocd_namespace)?;
+    let scope = &context.application_scope;
+    let reach = scope.reach(&policy.metadata);
+    let applications = candidates(&model, reach, context).await?;
+    let selection = destinations::select(&model, reach, &applications, &scope.argocd)?;
     if selection.matched == Some(0) {
         return Err(Error::NoApplication);
     }
-    let (all, argocd) = (context.policies.state(), &context.argocd_namespace);
-    conflict::check(policy, &selection, &applications, argocd, &all)?;
+    let all = context.policies.state();
+    conflict::check(policy, &selection, &applications, scope, &all)?;
 
     if let Some(git) = model.write_back.git()
         && let Some(url) = &git.url
@@ -249,6 +255,33 @@ async fn run(
     })))
 }
 
+/// The Applications that the policy may select.
+async fn candidates(
+    model: &PolicyModel,
+    reach: Reach<'_>,
+    context: &Context,
+) -> Result<Vec<Arc<Known>>, Error> {
+    if model.applications.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_wide = model
+        .applications
+        .iter()
+        .any(ApplicationRule::names_namespaces);
+    if is_wide && !reach.beyond {
+        return Err(Error::ApplicationsOutOfReach {
+            argocd: context.application_scope.argocd.clone(),
+        });
+    }
+    context.applications.wait().await?;
+    if !is_wide {
+        return Ok(context.applications.of_namespace(reach.namespace));
+    }
+    let mut all = context.applications.all();
+    all.retain(|known| context.application_scope.covers(known.key().0));
+    Ok(all)
+}
+
 async fn commit_style(
     policy: &ImageUpdatePolicy,
     git: &GitModel,
@@ -284,17 +317,10 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
 
 fn log_write(write: &Write) {
     match (&write.remote, &write.written) {
-        (
-            Some(remote),
-            Ok(Written::Pushed {
-                commit_id,
-                branch,
-                attempts,
-            }),
-        ) => info!(
+        (Some(remote), Ok(Written::Pushed { commit, attempts })) => info!(
             git.remote = %remote,
-            git.branch = %branch,
-            commit.id = %commit_id,
+            git.branch = %commit.branch,
+            commit.id = %commit.id,
             attempts,
             "Pushed a commit"
         ),

@@ -13,7 +13,7 @@ use kube::api::{Api, PostParams};
 use kube::core::ObjectMeta;
 use tracing::warn;
 
-use super::apply::digest_or_tag;
+use super::inputs::digest_or_tag;
 use super::{Attempt, Outcome, Write, Written};
 use crate::api::v1alpha1::{ImageUpdatePolicy, annotations};
 use crate::controller::applications::Known;

@@ -56,7 +56,7 @@ impl Report {
     ) -> Self {
         let old = previous.cloned().unwrap_or_default();
         let mut images = image_statuses(policy, &old, outcome);
-        settled.note(&mut images, outcome);
+        let settled_branches = settled.note(&mut images, outcome);
         let verdict = verdict(outcome, &images);
         let applications = match outcome {
             Ok(Outcome::Decided(attempt)) => applications::summarise(attempt),
@@ -87,6 +87,7 @@ impl Report {
             conditions: conditions(policy, &old, &verdict, now),
             summary: Some(summary(&images, applications.as_ref())),
             images,
+            settled_branches,
             attention: match &applications {
                 Some((_, attention)) => attention.clone(),
                 None => Vec::new(),
@@ -362,13 +363,12 @@ fn delay(
 fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -> Option<Notice> {
     let line = changes_line(write);
     let (write, place, action) = match &write.written {
-        Ok(Written::Pushed {
-            commit_id, branch, ..
-        }) => {
+        Ok(Written::Pushed { commit, .. }) => {
+            let (id, branch) = (&commit.id, &commit.branch);
             let remote = write.remote.as_ref().map(ToString::to_string);
             let record = LastWrite {
                 time: Time(now),
-                commit: Some(commit_id.clone()),
+                commit: Some(id.to_string()),
                 branch: Some(branch.to_string()),
                 repository: remote.clone(),
                 application: None,
@@ -377,7 +377,7 @@ fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -
             let remote = remote.unwrap_or_default();
             (
                 record,
-                format!("commit {commit_id} on {branch} of {remote}"),
+                format!("commit {id} on {branch} of {remote}"),
                 "Push",
             )
         }

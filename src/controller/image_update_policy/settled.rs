@@ -1,23 +1,46 @@
 //! What stood in the targets before: how a human's revert is told from an update that is due. Pure.
 //!
-//! Whenever an image is up to date, its value is kept in the status with the branch it stood on.
-//! If the policy later wants to write that very value there, somebody has taken it back since: by
-//! `git revert`, by hand, or by moving the branch to before our commit. No history is needed for
-//! that, and it survives restarts, also one between a push and the report on it.
+//! Whenever an image is up to date, its value is kept in the status. If the policy later wants to
+//! write that very value where it stood, somebody has taken it back since: by `git revert`, by hand,
+//! or by moving the branch to before our commit. That survives restarts, also one between a push and
+//! the report on it.
+//!
+//! A policy that names files itself keeps the branch with the value. One that selects Applications
+//! may have thousands of files: for it a commit of each branch is kept that shows them all, and read
+//! when it matters. On an Application itself the value stands in an annotation of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use image_update_core::remote::BranchName;
+use gix::ObjectId;
+use image_update_core::plan::{Placement, State};
+use image_update_core::remote::{BranchName, RemoteUrl};
+use image_update_core::template::target_key;
 
-use super::{Outcome, Written};
+use super::{Attempt, Commit, Outcome, Write, Written};
 use crate::api::v1alpha1::{
-    ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, SettledValue, annotations,
+    ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, SettledBranch,
+    SettledValue, annotations,
 };
 use crate::controller::error::Error;
 
-/// What is known of a policy's images, by alias.
+/// The most commits kept of a branch.
+const MOST_COMMITS: usize = 4;
+
+/// The most branches of which commits are kept: with all else the status stays under 64 KiB.
+const MOST_BRANCHES: usize = 100;
+
+/// How many digits of a repository's digest are kept.
+const REPOSITORY_DIGITS: usize = 16;
+
+/// A branch: the digest of its repository, and its name.
+type Key = (String, String);
+
+/// What is known of a policy's images, by alias, and where it shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settled(BTreeMap<String, SettledValue>);
+pub(super) struct Settled {
+    values: BTreeMap<String, SettledValue>,
+    branches: BTreeMap<Key, Vec<ObjectId>>,
+}
 
 impl Settled {
     /// What the last status knew; nothing after a change of the spec or a release.
@@ -37,117 +60,211 @@ impl Settled {
             let settled = image.settled.clone()?;
             Some((image.alias.clone(), settled))
         });
-        Self(values.collect())
-    }
-
-    /// The value of an image, if it stood on this branch.
-    pub(super) fn on(&self, branch: &BranchName, alias: &str) -> Option<&str> {
-        let settled = self.0.get(alias)?;
-        (settled.branch == branch.as_str()).then_some(settled.value.as_str())
-    }
-
-    /// Notes what stands in the targets now; what is not up to date keeps what was known.
-    pub(super) fn note(&self, images: &mut [ImageStatus], outcome: &Result<Outcome, Error>) {
-        let branch = branch(outcome);
-        for image in images {
-            let now = match (image.state, &image.selected, branch) {
-                (ImageState::UpToDate, Some(tag), Some(branch)) => Some(SettledValue {
-                    value: match &image.digest {
-                        Some(digest) => format!("{tag}@{digest}"),
-                        None => tag.clone(),
-                    },
-                    branch: branch.to_string(),
-                }),
-                _ => None,
-            };
-            image.settled = now.or_else(|| self.0.get(&image.alias).cloned());
+        let branches = status.settled_branches.iter().map(|known| {
+            let commits = known.commits.iter();
+            let commits = commits.filter_map(|id| ObjectId::from_hex(id.as_bytes()).ok());
+            let key = (known.repository.clone(), known.branch.clone());
+            (key, commits.collect())
+        });
+        Self {
+            values: values.collect(),
+            branches: branches.collect(),
         }
+    }
+
+    /// The value of an image, if it stood on this branch in all targets.
+    pub(super) fn on(&self, branch: &BranchName, alias: &str) -> Option<&str> {
+        let settled = self.values.get(alias)?;
+        (settled.branch.as_deref() == Some(branch.as_str())).then_some(settled.value.as_str())
+    }
+
+    /// The value of an image that stood in some Application.
+    pub(super) fn somewhere(&self, alias: &str) -> Option<&str> {
+        let settled = self.values.get(alias)?;
+        settled.branch.is_none().then_some(settled.value.as_str())
+    }
+
+    /// The commits that show values on a branch, the last one seen at the end.
+    pub(super) fn commits(&self, remote: &RemoteUrl, branch: &BranchName) -> &[ObjectId] {
+        self.branches
+            .get(&key(remote, branch))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// What is known after an outcome, as it stands in the status: in `images`, and in what is
+    /// returned. What could not be looked at keeps what was known.
+    pub(super) fn note(
+        &self,
+        images: &mut [ImageStatus],
+        outcome: &Result<Outcome, Error>,
+    ) -> Vec<SettledBranch> {
+        let known = match outcome {
+            Ok(Outcome::Decided(attempt)) if attempt.matched.is_some() => {
+                self.after_applications(attempt)
+            }
+            Ok(Outcome::Decided(attempt)) => Self {
+                values: values_of_files(images, attempt),
+                branches: BTreeMap::new(),
+            },
+            Ok(Outcome::Suspended) | Err(_) => self.clone(),
+        };
+        for image in images {
+            let now = known.values.get(&image.alias).cloned();
+            image.settled = now.or_else(|| self.values.get(&image.alias).cloned());
+        }
+        let branches = known.branches.into_iter().take(MOST_BRANCHES);
+        branches
+            .map(|((repository, branch), commits)| SettledBranch {
+                repository,
+                branch,
+                commits: commits.iter().map(ToString::to_string).collect(),
+            })
+            .collect()
+    }
+
+    fn after_applications(&self, attempt: &Attempt) -> Self {
+        let values = values_of_applications(attempt);
+        let is_news = |(alias, now): (&String, &SettledValue)| self.values.get(alias) != Some(now);
+        let has_news = values.iter().any(is_news);
+        let mut branches = BTreeMap::new();
+        for write in &attempt.writes {
+            let Some(remote) = &write.remote else {
+                continue;
+            };
+            let commit = match &write.written {
+                Ok(
+                    Written::Pushed { commit, .. }
+                    | Written::Nothing {
+                        read: Some(commit), ..
+                    },
+                ) => commit,
+                Ok(Written::Nothing { read: None } | Written::Patched { .. }) | Err(_) => {
+                    let own = self.branches.iter();
+                    let own = own.filter(|((of, _), _)| *of == digest(remote));
+                    branches.extend(own.map(|(key, commits)| (key.clone(), commits.clone())));
+                    continue;
+                }
+            };
+            let commits = self.commits_after(remote, commit, write, has_news);
+            branches.insert(key(remote, &commit.branch), commits);
+        }
+        if attempt.writes.is_empty() {
+            branches.clone_from(&self.branches);
+        }
+        Self { values, branches }
+    }
+
+    /// What was pushed is kept; what was only read, if there is something new to be seen there:
+    /// else a status would change with each commit of others.
+    fn commits_after(
+        &self,
+        remote: &RemoteUrl,
+        seen: &Commit,
+        write: &Write,
+        has_news: bool,
+    ) -> Vec<ObjectId> {
+        let before = self.commits(remote, &seen.branch);
+        let is_pushed = matches!(write.written, Ok(Written::Pushed { .. }));
+        let last = match before.last() {
+            Some(last) if !is_pushed && !has_news => *last,
+            Some(_) | None => seen.id,
+        };
+        let evidence = write.plan.iter().flat_map(|plan| &plan.evidence);
+        let evidence = evidence.filter_map(|look| before.get(*look).copied());
+        let evidence = evidence.filter(|commit| *commit != last);
+        let mut commits: Vec<ObjectId> = evidence.take(MOST_COMMITS - 1).collect();
+        commits.push(last);
+        commits
     }
 }
 
-/// The branch that the targets were read from or written to; of several Applications, none.
-fn branch(outcome: &Result<Outcome, Error>) -> Option<&BranchName> {
-    let Ok(Outcome::Decided(attempt)) = outcome else {
-        return None;
-    };
-    if attempt.matched.is_some() {
-        return None;
-    }
-    match &attempt.writes.first()?.written {
-        Ok(Written::Pushed { branch, .. }) => Some(branch),
-        Ok(Written::Nothing { branch }) => branch.as_ref(),
+/// A repository in as few characters as tell it from the policy's others.
+fn digest(remote: &RemoteUrl) -> String {
+    let digest = target_key(&remote.to_string(), "", "");
+    digest.chars().take(REPOSITORY_DIGITS).collect()
+}
+
+fn key(remote: &RemoteUrl, branch: &BranchName) -> Key {
+    (digest(remote), branch.to_string())
+}
+
+/// Of files that the policy names itself: what is up to date stands in all of them.
+fn values_of_files(images: &[ImageStatus], attempt: &Attempt) -> BTreeMap<String, SettledValue> {
+    let branch = attempt.writes.first().and_then(|it| match &it.written {
+        Ok(Written::Pushed { commit, .. }) => Some(&commit.branch),
+        Ok(Written::Nothing { read }) => read.as_ref().map(|read| &read.branch),
         Ok(Written::Patched { .. }) | Err(_) => None,
+    });
+    let Some(branch) = branch else {
+        return BTreeMap::new();
+    };
+    let settled = images.iter().filter_map(|image| {
+        let tag = image.selected.as_ref()?;
+        let is_settled = image.state == ImageState::UpToDate;
+        is_settled.then(|| {
+            let value = SettledValue {
+                value: value(tag, image.digest.as_ref()),
+                branch: Some(branch.to_string()),
+            };
+            (image.alias.clone(), value)
+        })
+    });
+    settled.collect()
+}
+
+/// Of Applications: what stands in one of them now, unless a write failed, after which it is not
+/// known where.
+fn values_of_applications(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
+    let placements = attempt.writes.iter().flat_map(|write| {
+        let placements = write.plan.iter().flat_map(|plan| &plan.placements);
+        placements.map(move |placement| (write, placement))
+    });
+    let mut values = BTreeMap::new();
+    let mut unsure = BTreeSet::new();
+    for (write, placement) in placements {
+        let is_written = matches!(
+            write.written,
+            Ok(Written::Pushed { .. } | Written::Patched { .. })
+        );
+        let alias = placement.alias.as_str();
+        let stands = match &placement.state {
+            State::UpToDate => standing(placement),
+            State::Change(change) if is_written => Some(change.new.clone()),
+            State::Change(_) if write.written.is_err() => {
+                unsure.insert(alias);
+                None
+            }
+            State::Change(_)
+            | State::NotLive
+            | State::TakenBack(_)
+            | State::Refused(_)
+            | State::AwaitingDigest
+            | State::AwaitingLook
+            | State::AwaitingPast(_)
+            | State::Broken(_) => None,
+        };
+        if let Some(value) = stands {
+            values.entry(alias.to_owned()).or_insert(SettledValue {
+                value,
+                branch: None,
+            });
+        }
+    }
+    values.retain(|alias, _| !unsure.contains(alias.as_str()));
+    values
+}
+
+fn standing(placement: &Placement) -> Option<String> {
+    let tag = placement.decision.as_ref()?.selected.as_ref()?;
+    Some(value(tag, placement.digest.as_ref()))
+}
+
+fn value(tag: &impl ToString, digest: Option<&impl ToString>) -> String {
+    match digest {
+        Some(digest) => format!("{}@{}", tag.to_string(), digest.to_string()),
+        None => tag.to_string(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use kube::core::ObjectMeta;
-
-    use super::*;
-    use crate::api::v1alpha1::{Reason, WriteBackSpec};
-
-    #[test]
-    fn value_is_known_on_its_branch_only() {
-        check(1, None, "main", Some("1.1.0"));
-        check(1, None, "other", None);
-    }
-
-    #[test]
-    fn change_of_the_spec_or_a_release_forgets_it() {
-        check(2, None, "main", None);
-        check(1, Some("now"), "main", None);
-    }
-
-    #[track_caller]
-    fn check(generation: i64, release: Option<&str>, branch: &str, expected: Option<&str>) {
-        let annotation = |value: &str| (annotations::RELEASE.to_owned(), value.to_owned());
-        let policy = ImageUpdatePolicy {
-            metadata: ObjectMeta {
-                generation: Some(generation),
-                annotations: Some(release.map(annotation).into_iter().collect()),
-                ..ObjectMeta::default()
-            },
-            spec: spec(),
-            status: None,
-        };
-        let status = ImageUpdatePolicyStatus {
-            observed_generation: Some(1),
-            images: vec![ImageStatus {
-                alias: "web".to_owned(),
-                selected: None,
-                digest: None,
-                current: None,
-                state: ImageState::UpToDate,
-                reason: Reason::Succeeded,
-                message: String::new(),
-                held_until: None,
-                settled: Some(SettledValue {
-                    value: "1.1.0".to_owned(),
-                    branch: "main".to_owned(),
-                }),
-            }],
-            ..ImageUpdatePolicyStatus::default()
-        };
-        let settled = Settled::before(&policy, Some(&status));
-        let branch: BranchName = branch.parse().expect("the row's branch is one");
-        assert_eq!(settled.on(&branch, "web"), expected);
-        assert_eq!(settled.on(&branch, "other"), None);
-    }
-
-    fn spec() -> crate::api::v1alpha1::ImageUpdatePolicySpec {
-        let git = serde_json::json!({"repository": "https://git.example/env.git", "targets": []});
-        let git = serde_json::from_value(git).expect("it has what a spec must have");
-        crate::api::v1alpha1::ImageUpdatePolicySpec {
-            applications: Vec::new(),
-            suspend: false,
-            interval: "5m".to_owned(),
-            dry_run: false,
-            images: Vec::new(),
-            write_back: WriteBackSpec {
-                git: Some(git),
-                argocd: None,
-            },
-        }
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use crate::api::validate::WatchModel;
 use crate::controller::context::Context;
 use crate::controller::error::{Error, SecretProblem};
 use crate::controller::registries;
-use crate::controller::secrets::{self, SecretData};
+use crate::controller::secrets::{self, NamedSecret};
 use crate::registry::{Access, Credential, credentials};
 
 /// As whom, and how, the registry of a watch in `namespace` is asked.
@@ -68,7 +68,7 @@ async fn credential(
 }
 
 fn read_credential(
-    secret: &SecretData,
+    secret: &NamedSecret,
     key: Option<&str>,
     model: &WatchModel,
 ) -> Result<Option<Credential>, Error> {
@@ -76,7 +76,7 @@ fn read_credential(
         .map_err(|problem| invalid(secret, SecretProblem::Credential(problem)))
 }
 
-fn read_certificates(secret: &SecretData, access: &mut Access) -> Result<(), Error> {
+fn read_certificates(secret: &NamedSecret, access: &mut Access) -> Result<(), Error> {
     access.ca_pem = secret.data.get("ca.crt").cloned();
     match (secret.data.get("tls.crt"), secret.data.get("tls.key")) {
         (Some(certificate), Some(key)) => {
@@ -103,7 +103,7 @@ fn read_certificates(secret: &SecretData, access: &mut Access) -> Result<(), Err
     Ok(())
 }
 
-fn invalid(secret: &SecretData, problem: SecretProblem) -> Error {
+fn invalid(secret: &NamedSecret, problem: SecretProblem) -> Error {
     Error::InvalidSecret {
         name: secret.name.clone(),
         problem,

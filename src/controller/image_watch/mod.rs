@@ -98,7 +98,9 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
     }
     let (namespace, name) = names(&watch.metadata);
     let access = access(namespace, &watch.spec, &model, context).await?;
-    let max_age = if is_requested(watch) {
+    let handled = watch.status.as_ref();
+    let handled = handled.and_then(|status| status.last_handled_reconcile_at.as_deref());
+    let max_age = if annotations::is_requested(&watch.metadata, handled) {
         std::time::Duration::ZERO
     } else {
         model.interval
@@ -119,14 +121,6 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
         changed,
         now,
     })))
-}
-
-/// Whether somebody asked for a scan since the last one that was asked for.
-fn is_requested(watch: &ImageWatch) -> bool {
-    let requested = annotations::requested_at(&watch.metadata);
-    let status = watch.status.as_ref();
-    let handled = status.and_then(|status| status.last_handled_reconcile_at.as_deref());
-    requested.is_some() && requested != handled
 }
 
 /// The tags of a scan without those that the watch excludes. When they were first seen is taken

@@ -26,15 +26,13 @@ use self::old_updater::Standing;
 use self::queue::Queue;
 use super::applications::Known;
 use super::context::Context;
+use super::scope::{ALL, ApplicationScope};
 use super::status::names;
 use crate::api::v1alpha1::annotations::is_converted;
 use crate::config::RunConfig;
 
 /// Namespace and name.
 type Key = (String, String);
-
-/// In `--application-namespaces`: every namespace.
-const ALL: &str = "*";
 
 /// How many Applications are converted at the same time.
 const CONCURRENCY: usize = 8;
@@ -50,7 +48,7 @@ const RESYNC: Duration = Duration::from_mins(10);
 /// What the conversion knows.
 pub(super) struct Legacy {
     /// Where Applications are converted; `None` if they are not.
-    scope: Option<Scope>,
+    scope: Option<ApplicationScope>,
     /// How often the tags of converted watches are listed.
     interval: String,
     /// Whether the predecessor is looked for.
@@ -75,26 +73,12 @@ struct Memory {
     has_unused: bool,
 }
 
-/// Namespaces whose Applications are converted.
-struct Scope {
-    argocd: String,
-    others: Vec<String>,
-}
-
-impl Scope {
-    fn covers(&self, namespace: &str) -> bool {
-        let is_named = |other: &String| other == ALL || other == namespace;
-        self.argocd == namespace || self.others.iter().any(is_named)
-    }
-}
-
 impl Legacy {
     /// Knows nothing yet.
     pub(super) fn new(config: &RunConfig) -> Self {
-        let scope = config.legacy_annotations.then(|| Scope {
-            argocd: config.argocd_namespace.clone(),
-            others: config.application_namespaces.clone(),
-        });
+        let scope = config
+            .legacy_annotations
+            .then(|| ApplicationScope::new(config));
         if scope.is_some() {
             warn_of_unwatched(config);
         }
@@ -199,9 +183,10 @@ fn warn_of_unwatched(config: &RunConfig) {
     }
 }
 
-/// Converts until `stop` is cancelled.
+/// Converts from when this replica leads until `stop` is cancelled.
 pub(super) async fn follow(context: Arc<Context>, stop: CancellationToken) {
     let following = async {
+        context.leads.cancelled().await;
         context.applications.are_listed.cancelled().await;
         context.stores_are_filled().await;
         tokio::join!(old_updater::follow(&context), work(&context));
@@ -284,29 +269,5 @@ fn look_at_all(context: &Context) {
         if is_converted(meta) {
             context.legacy.policy_changed(meta);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(others: &[&str], namespace: &str, expected: bool) {
-        let scope = Scope {
-            argocd: "argocd".to_owned(),
-            others: others.iter().map(ToString::to_string).collect(),
-        };
-        assert_eq!(scope.covers(namespace), expected);
-    }
-
-    #[test]
-    fn applications_of_argo_cds_namespace_and_of_named_ones_are_converted() {
-        check(&[], "argocd", true);
-        check(&[], "team", false);
-        check(&["team"], "team", true);
-        check(&["team"], "argocd", true);
-        check(&["team"], "team-b", false);
-        check(&["*"], "team-b", true);
     }
 }

@@ -35,6 +35,9 @@ pub(crate) struct Summary {
     pub(crate) visited: usize,
     /// Objects over the limit, and deltas upon them.
     pub(crate) oversized: usize,
+    /// Deltas whose bases are neither here nor known, and deltas upon those. Where objects are over
+    /// the limit, they may be the bases, and this is 0.
+    pub(crate) without_base: usize,
 }
 
 /// Reads `pack`, hands its objects to `visit`, and asks `known` for bases it does not hold.
@@ -146,13 +149,11 @@ impl<V: FnMut(ObjectId, Object)> Decoder<'_, V> {
             .values()
             .chain(self.entries.on_offset.values());
         let left: usize = left.map(Vec::len).sum();
-        if left == 0 {
-            return Ok(self.summary);
-        }
         if self.summary.oversized == 0 {
-            return Err(PackError::MissingBase);
+            self.summary.without_base = left;
+        } else {
+            self.summary.oversized += left;
         }
-        self.summary.oversized += left;
         Ok(self.summary)
     }
 

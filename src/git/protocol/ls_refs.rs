@@ -1,9 +1,14 @@
-//! `ls-refs`: what a branch points to, and where `HEAD` does.
+//! What a branch points to, and where `HEAD` does: the answer to `ls-refs`, or the advertisement of
+//! a server that has no such command.
 
 use gix::ObjectId;
 use image_update_core::remote::BranchName;
 
-use super::{ProtocolError, capabilities::UploadPack, packet::Lines};
+use super::{
+    ProtocolError,
+    capabilities::{UploadPack, first_line, split_once, words},
+    packet::Lines,
+};
 
 /// What is known of the refs asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,6 +69,42 @@ pub(crate) fn parse(body: &[u8], branch: Option<&BranchName>) -> Result<Refs, Pr
     Ok(refs)
 }
 
+/// Reads the refs of an advertisement in version 0, where all of them are.
+pub(crate) fn parse_advertisement(
+    body: &[u8],
+    branch: Option<&BranchName>,
+) -> Result<Refs, ProtocolError> {
+    let wanted = branch.map(BranchName::to_ref);
+    let mut lines = Lines::new(body);
+    let first = first_line(&mut lines)?.ok_or(ProtocolError::NoRefs)?;
+    let (mut line, capabilities) = split_once(first, 0);
+    let symref = words(capabilities.unwrap_or_default())
+        .find_map(|word| word.strip_prefix(b"symref=HEAD:"))
+        .and_then(|name| std::str::from_utf8(name).ok());
+    let mut refs = Refs {
+        default_branch: symref.and_then(BranchName::from_ref),
+        ..Refs::default()
+    };
+    loop {
+        let (id, name) = split_once(line, b' ');
+        let name = name.ok_or(ProtocolError::Unexpected { expected: "a ref" })?;
+        match name {
+            // Stands where there is no ref at all.
+            b"capabilities^{}" => refs.unborn = true,
+            b"HEAD" => refs.head = Some(object_id(id)?),
+            // Behind the refs, the ends of the server's own history may follow.
+            _ if id != b"shallow" && wanted.as_ref().is_some_and(|it| it.as_bytes() == name) => {
+                refs.branch = Some(object_id(id)?);
+            }
+            _ => {}
+        }
+        match lines.text()? {
+            Some(next) => line = next,
+            None => return Ok(refs),
+        }
+    }
+}
+
 fn object_id(hex: &[u8]) -> Result<ObjectId, ProtocolError> {
     ObjectId::from_hex(hex).map_err(|_| ProtocolError::Unexpected {
         expected: "an object id",
@@ -74,7 +115,10 @@ fn object_id(hex: &[u8]) -> Result<ObjectId, ProtocolError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::packet::Writer, *};
+    use super::{
+        super::{capabilities::Version, packet::Writer},
+        *,
+    };
 
     const ONE: &str = "1111111111111111111111111111111111111111";
     const TWO: &str = "2222222222222222222222222222222222222222";
@@ -125,8 +169,42 @@ mod tests {
     }
 
     #[test]
+    fn advertisement_of_version_zero_is_read() {
+        let head = format!("{ONE} HEAD\0shallow symref=HEAD:refs/heads/main agent=git");
+        let main = format!("{ONE} refs/heads/main");
+        let branch = format!("{TWO} refs/heads/next");
+        let tag = format!("{TWO} refs/tags/v1^{{}}");
+        let shallow = format!("shallow {TWO}");
+        let expected = Refs {
+            default_branch: Some(name("main")),
+            head: Some(id(ONE)),
+            unborn: false,
+            branch: Some(id(TWO)),
+        };
+        let lines = [&*head, &main, &branch, &tag, &shallow];
+        check_advertisement(&lines, Some("next"), &Ok(expected.clone()));
+        let without = Refs {
+            branch: None,
+            ..expected
+        };
+        check_advertisement(&lines, Some("nex"), &Ok(without));
+        let empty = Refs {
+            unborn: true,
+            ..Refs::default()
+        };
+        let none = format!("{ONE} capabilities^{{}}\0shallow");
+        check_advertisement(&[&none], None, &Ok(empty));
+        check_advertisement(&[], None, &Err(ProtocolError::NoRefs));
+        let expected = "an object id";
+        let nonsense = Err(ProtocolError::Unexpected { expected });
+        check_advertisement(&["zz HEAD\0"], None, &nonsense);
+    }
+
+    #[test]
     fn request_names_what_the_server_supports() {
         let server = UploadPack {
+            version: Version::Two,
+            by_id: true,
             hash: gix::hash::Kind::Sha1,
             object_format: true,
             unborn: true,
@@ -162,8 +240,9 @@ mod tests {
             prop_assert!(parse(&bytes, None).is_err() || bytes.starts_with(b"000"));
             let mut writer = Writer::default();
             writer.line(&line).flush();
-            let refs = parse(&writer.into_bytes(), None);
-            prop_assert!(refs.is_err() || line.contains(' '));
+            let body = writer.into_bytes();
+            prop_assert!(parse(&body, None).is_err() || line.contains(' '));
+            prop_assert!(parse_advertisement(&body, None).is_err() || line.contains(' '));
         }
     }
 
@@ -175,14 +254,29 @@ mod tests {
         ObjectId::from_hex(hex.as_bytes()).expect("the row's id is valid")
     }
 
-    #[track_caller]
-    fn check(lines: &[&str], branch: Option<&str>, expected: &Result<Refs, ProtocolError>) {
+    fn body(lines: &[&str]) -> Vec<u8> {
         let mut writer = Writer::default();
         for line in lines {
             writer.line(line);
         }
         writer.flush();
+        writer.into_bytes()
+    }
+
+    #[track_caller]
+    fn check(lines: &[&str], branch: Option<&str>, expected: &Result<Refs, ProtocolError>) {
         let branch = branch.map(name);
-        assert_eq!(&parse(&writer.into_bytes(), branch.as_ref()), expected);
+        assert_eq!(&parse(&body(lines), branch.as_ref()), expected);
+    }
+
+    #[track_caller]
+    fn check_advertisement(
+        lines: &[&str],
+        branch: Option<&str>,
+        expected: &Result<Refs, ProtocolError>,
+    ) {
+        let branch = branch.map(name);
+        let actual = parse_advertisement(&body(lines), branch.as_ref());
+        assert_eq!(&actual, expected);
     }
 }

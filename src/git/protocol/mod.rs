@@ -34,9 +34,15 @@ pub enum ProtocolError {
         /// What should have been there.
         expected: &'static str,
     },
-    /// The server only speaks an older version of the protocol.
-    #[error("the server does not speak version 2 of git's protocol")]
-    NotVersionTwo,
+    /// The server speaks the first version of the protocol, and that without what we need of it.
+    #[error("the server's git is too old: it lacks {lacks}")]
+    TooOld {
+        /// The name of the capability.
+        lacks: &'static str,
+    },
+    /// The server has no refs to advertise.
+    #[error("the server advertises no refs")]
+    NoRefs,
     /// A hash that is neither SHA-1 nor SHA-256.
     #[error("the repository's object format is not known: {name}")]
     ObjectFormat {

@@ -5,11 +5,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use gix::ObjectId;
 
-use super::{
-    Session,
-    read::{Keep, MAX_PACK_BYTES},
-};
-use crate::git::{commit, error::Error, protocol::fetch, transport::Service};
+use super::Session;
+use crate::git::{commit, error::Error};
 
 /// What a branch has beyond its base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +28,8 @@ impl Session {
             });
         }
         let hash = tip.kind();
-        let server = self.upload_pack().await?;
-        let request = fetch::history_request(server, tip, base);
-        let body = self
-            .exchange(Service::UploadPack, request, MAX_PACK_BYTES)
-            .await?;
-        let pack = Bytes::from(fetch::parse(&body).map_err(|source| self.protocol(source))?);
-        drop(body);
-        let (objects, _) = self.objects_of(pack, hash, Keep::Commits).await?;
-        let commits: HashMap<ObjectId, Bytes> = objects
+        let commits = self.commits_between(base, tip).await?;
+        let commits: HashMap<ObjectId, Bytes> = commits
             .into_iter()
             .map(|(id, object)| (id, object.data))
             .collect();

@@ -17,7 +17,7 @@ use super::{
 use crate::git::{
     protocol::packet::{End, find_end},
     resolver::{ResolveError, addresses},
-    transport::{Service, TransportError},
+    transport::{Ending, Service, TransportError},
 };
 
 /// The most kept of what a program says on its standard error, in bytes.
@@ -44,7 +44,7 @@ impl Program {
         let handle = log_in(target).await?;
         let channel = handle.channel_open_session().await.map_err(interrupted)?;
         if service == Service::UploadPack {
-            // Servers that do not take it speak version 0, which is told when they do.
+            // Servers that do not take it speak version 0.
             let set = channel.set_env(false, "GIT_PROTOCOL", "version=2").await;
             set.map_err(interrupted)?;
         }
@@ -78,10 +78,14 @@ impl Program {
     pub(super) async fn exchange(
         &mut self,
         body: Vec<u8>,
+        ending: Ending,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, TransportError> {
         self.channel.data_bytes(body).await.map_err(interrupted)?;
-        let answer = self.answer(limit_bytes).await?;
+        let answer = match ending {
+            Ending::Flush => self.answer(limit_bytes).await?,
+            Ending::Program => self.everything(limit_bytes).await?,
+        };
         if answer.is_empty() {
             return Err(TransportError::Ssh(SshError::Interrupted(None)));
         }
@@ -128,6 +132,17 @@ impl Program {
             }
             self.receive().await?;
         }
+    }
+
+    /// Reads up to the end of all output.
+    async fn everything(&mut self, limit_bytes: usize) -> Result<Vec<u8>, TransportError> {
+        while !self.is_over {
+            if self.buffer.len() > limit_bytes {
+                return Err(TransportError::TooLarge { limit_bytes });
+            }
+            self.receive().await?;
+        }
+        Ok(std::mem::take(&mut self.buffer))
     }
 
     async fn receive(&mut self) -> Result<(), TransportError> {

@@ -32,18 +32,35 @@ fn appends(name: &'static str, file: &'static str) -> Job {
             let content = snapshot.files.get(&path(file)).cloned().flatten();
             let mut content = content.map(Vec::from).unwrap_or_default();
             content.extend_from_slice(name.as_bytes());
-            Decided::Write {
-                files: BTreeMap::from([(path(file), content)]),
-                changes: vec![ImageChange {
-                    image: name.to_owned(),
-                    name: name.to_owned(),
-                    alias: name.to_owned(),
-                    old: None,
-                    new: "1".to_owned(),
-                }],
-            }
+            Decided::Write(vec![edit(name, file, content)])
         }),
     )
+}
+
+fn edit(name: &str, file: &str, content: Vec<u8>) -> Edit {
+    Edit {
+        application: None,
+        files: BTreeMap::from([(path(file), content)]),
+        changes: vec![ImageChange {
+            image: name.to_owned(),
+            name: name.to_owned(),
+            alias: name.to_owned(),
+            old: None,
+            new: "1".to_owned(),
+        }],
+    }
+}
+
+/// A job called `name` that writes its name to both files, for an Application each.
+fn for_two_applications(name: &'static str) -> Job {
+    let of_application = move |(application, file): (&str, &str)| Edit {
+        application: Some(("argocd".to_owned(), application.to_owned())),
+        ..edit(name, file, name.as_bytes().to_vec())
+    };
+    let edits = move || [("one", "a"), ("two", "b")].map(of_application).into();
+    let mut job = job(name, "a", Box::new(move |_| Decided::Write(edits())));
+    job.paths.files.push(path("b"));
+    job
 }
 
 fn job(name: &str, file: &str, decide: Decide) -> Job {
@@ -81,6 +98,35 @@ fn each_job_has_its_commit() {
         vec![appends("x", "a"), appends("y", "b")],
         &["x: a=0x", "y: b=0y"],
         "0 1",
+    );
+}
+
+#[test]
+fn edits_of_a_job_have_commits_of_their_own_unless_they_are_shared() {
+    check(
+        vec![for_two_applications("x"), appends("y", "a")],
+        &["one: a=x", "two: b=x", "y: a=xy"],
+        "0-1 2",
+    );
+    check(
+        vec![shared(for_two_applications("x")), shared(appends("y", "a"))],
+        &["one, two, y: a=xy b=x"],
+        "0 0",
+    );
+}
+
+#[test]
+fn job_of_which_one_edit_has_no_message_leaves_no_trace() {
+    check(
+        vec![
+            saying(
+                for_two_applications("x"),
+                "{{if eq .AppName \"two\"}}{{else}}m{{end}}",
+            ),
+            appends("y", "a"),
+        ],
+        &["y: a=0y"],
+        "failed 0",
     );
 }
 
@@ -158,7 +204,7 @@ fn shared_commit_is_signed_off_once() {
     assert_eq!(message.matches("Signed-off-by").count(), 1);
 }
 
-/// Drafts as `names: file=content …`, parts as the index of the draft or a word.
+/// Drafts as `names: file=content …`, parts as the indices of the drafts or a word.
 #[track_caller]
 fn check(mut jobs: Vec<Job>, drafts: &[&str], parts: &str) {
     let composition = compose(&mut jobs, &snapshot());
@@ -184,7 +230,8 @@ fn part_text(part: &Part) -> String {
     match part {
         Part::Nothing => "nothing".to_owned(),
         Part::Undecided => "undecided".to_owned(),
-        Part::In(draft) => draft.to_string(),
+        Part::In(drafts) if drafts.len() == 1 => drafts.start.to_string(),
+        Part::In(drafts) => format!("{}-{}", drafts.start, drafts.end - 1),
         Part::Failed(_) => "failed".to_owned(),
     }
 }

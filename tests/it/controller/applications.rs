@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 /// See [`World::with_app`]; with an operator for which the namespace is that of Argo CD.
-async fn world(files: &[(&str, &[u8])]) -> (World, Registry) {
+pub(super) async fn world(files: &[(&str, &[u8])]) -> (World, Registry) {
     let (mut world, registry) = World::with_app(files).await;
     let flag = format!("--argocd-namespace={}", world.namespace);
     world.flag(&flag);
@@ -17,7 +17,7 @@ async fn world(files: &[(&str, &[u8])]) -> (World, Registry) {
     (world, registry)
 }
 
-fn applications(world: &World) -> Api<DynamicObject> {
+pub(super) fn applications(world: &World) -> Api<DynamicObject> {
     let resource = ApiResource {
         group: "argoproj.io".to_owned(),
         version: "v1alpha1".to_owned(),
@@ -29,7 +29,7 @@ fn applications(world: &World) -> Api<DynamicObject> {
 }
 
 /// Applies an Application with `source` (or whatever sources) and what Argo CD says of it.
-async fn application(world: &World, name: &str, sources: &Value, status: &Value) {
+pub(super) async fn application(world: &World, name: &str, sources: &Value, status: &Value) {
     let mut spec = json!({"project": "default", "destination": {"server": "x", "namespace": "y"}});
     for (key, value) in sources.as_object().expect("the sources are an object") {
         spec[key] = value.clone();
@@ -48,7 +48,7 @@ async fn application(world: &World, name: &str, sources: &Value, status: &Value)
     applied.expect("the API server takes the Application");
 }
 
-async fn policy(world: &World, applications: Value, write_back: Value) {
+pub(super) async fn policy(world: &World, applications: Value, write_back: Value) {
     let images = json!([{
         "alias": "web",
         "watchRef": {"name": "app"},
@@ -65,7 +65,7 @@ async fn policy(world: &World, applications: Value, write_back: Value) {
     world.apply("ImageUpdatePolicy", "app", spec).await;
 }
 
-fn git(targets: &Value) -> Value {
+pub(super) fn git(targets: &Value) -> Value {
     json!({"git": {"credentials": {"secretRef": {"name": "git"}}, "targets": targets}})
 }
 
@@ -126,6 +126,54 @@ async fn every_application_that_is_selected_is_written_in_one_push() {
     world
         .file_becomes("shop-c/kustomization.yaml", &written)
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_application_has_a_commit_of_its_own_if_the_policy_says_so() {
+    let kustomization = b"images:\n- name: app\n  newTag: 1.0.0\n";
+    let (world, registry) = world(&[
+        ("shop-a/kustomization.yaml", kustomization),
+        ("shop-b/kustomization.yaml", kustomization),
+    ])
+    .await;
+    let log = world
+        .git
+        .configure("env", "core.logAllRefUpdates", "always");
+    log.expect("the repository can be configured");
+    for name in ["shop-a", "shop-b"] {
+        let source = json!({"source": {
+            "repoURL": world.git.url("env"), "path": name, "targetRevision": "main",
+        }});
+        application(&world, name, &source, &json!({"sourceType": "Kustomize"})).await;
+    }
+    let mut write_back = git(&json!([{"kustomization": {"path": "."}}]));
+    write_back["git"]["commit"] = json!({
+        "granularity": "PerApplication",
+        "message": "{{.AppNamespace}}/{{.AppName}}{{range .AppChanges}} {{.NewTag}}{{end}}",
+    });
+    policy(&world, json!([{"name": "shop-*"}]), write_back).await;
+    let image = format!("{}/team/app", registry.host());
+    let written = format!("images:\n- name: app\n  newTag: 1.1.0\n  newName: {image}\n");
+    for name in ["shop-a", "shop-b"] {
+        let file = format!("{name}/kustomization.yaml");
+        world.file_becomes(&file, &written).await;
+    }
+    world.policy_becomes("app", "Succeeded").await;
+    let namespace = &world.namespace;
+    let git = |arguments: &[&str]| world.git.git("env", arguments).expect("git does it");
+    assert_eq!(
+        git(&["log", "-2", "--format=%s", "--name-only", "main"]).replace("\n\n", "\n"),
+        format!(
+            "{namespace}/shop-b 1.1.0\nshop-b/kustomization.yaml\n\
+             {namespace}/shop-a 1.1.0\nshop-a/kustomization.yaml"
+        )
+    );
+    // Both in one push.
+    let pushes = git(&["rev-list", "--walk-reflogs", "--count", "main"]);
+    assert_eq!(pushes, "1");
+    let last = world.policy_status("app").await.last_write;
+    let last = last.expect("something was written");
+    assert_eq!(last.commit, Some(git(&["rev-parse", "main"])));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,13 +333,14 @@ async fn kustomize_images_of_one_of_several_sources_are_patched() {
 }
 
 /// What the Application's Helm parameters are.
-async fn parameters(world: &World, name: &str) -> Result<Value, String> {
+pub(super) async fn parameters(world: &World, name: &str) -> Result<Value, String> {
     let object = applications(world).get(name).await;
     let object = object.map_err(|error| error.to_string())?;
     Ok(object.data["spec"]["source"]["helm"]["parameters"].clone())
 }
 
-fn generated(tag: &str) -> Value {
+/// A source with one parameter.
+pub(super) fn parameter(tag: &str) -> Value {
     json!({"source": {
         "repoURL": "https://charts.example", "chart": "shop", "targetRevision": "1.2.3",
         "helm": {"parameters": [{"name": "image.tag", "value": tag, "forceString": true}]},
@@ -302,10 +351,18 @@ fn generated(tag: &str) -> Value {
 async fn an_application_that_its_owner_puts_back_is_left_alone_after_a_while() {
     let (world, registry) = world(&[("README.md", b"\n")]).await;
     let status = json!({"sourceType": "Helm"});
-    application(&world, "shop", &generated("1.0.0"), &status).await;
+    application(&world, "shop", &parameter("1.0.0"), &status).await;
+    let owner = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "shops", "uid": "1",
+    });
+    let generated = Patch::Merge(json!({"metadata": {"ownerReferences": [owner]}}));
+    let patched = applications(&world)
+        .patch("shop", &PatchParams::default(), &generated)
+        .await;
+    patched.expect("the Application gets an owner");
     policy(&world, json!([{"name": "shop"}]), json!({"argocd": {}})).await;
     let written = async |tag: &str| {
-        let expected = generated(tag)["source"]["helm"]["parameters"].clone();
+        let expected = parameter(tag)["source"]["helm"]["parameters"].clone();
         let is_written = async || match parameters(&world, "shop").await? {
             found if found == expected => Ok(()),
             found => Err(found.to_string()),
@@ -316,7 +373,7 @@ async fn an_application_that_its_owner_puts_back_is_left_alone_after_a_while() {
         written("1.1.0").await;
         // As an ApplicationSet does: by force, and whatever stands there.
         let api = applications(&world);
-        let patch = Patch::Merge(json!({"spec": generated("1.0.0")}));
+        let patch = Patch::Merge(json!({"spec": parameter("1.0.0")}));
         let patched = api.patch("shop", &PatchParams::default(), &patch).await;
         patched.expect("the owner has the right");
     }

@@ -106,10 +106,8 @@ async fn new_tags_are_acted_on_at_once_and_not_at_the_policys_interval() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_to_change_means_no_commit_and_one_git_request() {
-    let (world, _registry) = running(&["1.0.0"], "1.0.0").await;
-    world.policy_becomes("app", "Succeeded").await;
+/// How many requests to git a look takes that finds nothing to do.
+async fn requests_of_a_poll(world: &World) -> u64 {
     let head = world.git.head("env", "main").expect("the branch is there");
     // The first scan may have asked for a second look while the first one waited in the queue.
     let mut requests = 0;
@@ -126,14 +124,40 @@ async fn nothing_to_change_means_no_commit_and_one_git_request() {
         })
         .await;
     assert_eq!(
-        world.git.requests() - requests,
-        1,
-        "an unchanged poll is one request"
-    );
-    assert_eq!(
         world.git.head("env", "main").expect("the branch is there"),
         head
     );
+    world.git.requests() - requests
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_to_change_means_no_commit_and_one_git_request() {
+    let (world, _registry) = running(&["1.0.0"], "1.0.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    assert_eq!(requests_of_a_poll(&world).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_cache_every_look_fetches_what_it_needs() {
+    let (mut world, _registry) = running(&["1.0.0"], "1.0.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    world.kill_operator();
+    world.flag("--git-cache-bytes=0");
+    let before = world.git.requests();
+    world.start_operator();
+    world
+        .until(&"the first look", async || {
+            let requests = world.git.requests() - before;
+            if requests > 0 {
+                Ok(())
+            } else {
+                Err("none".to_owned())
+            }
+        })
+        .await;
+    // The refs, the commit with its trees, and the file; the trees may be asked for one by one.
+    let requests = requests_of_a_poll(&world).await;
+    assert!((3..=6).contains(&requests), "{requests}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

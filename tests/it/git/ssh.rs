@@ -293,19 +293,43 @@ async fn refusals_over_ssh_are_told_apart() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_server_without_version_two_is_told() -> Result<()> {
+async fn a_server_that_takes_no_wish_for_version_two_is_read_and_written() -> Result<()> {
     let doors = Doors::of(
         SshServer::builder()
             .host_keys(&[KeyType::Ed25519])
             .protocol_v0(),
     )
     .await?;
-    let (_, text) = doors.refusal("env", &doors.remote()?).await;
+    let remote = doors.remote()?;
+    let before = doors.ssh.logins()?;
+    set_tag(&remote, VALUES, "2").await?;
+    // The refs with the trees and the file, which a server without ids sends together; the push.
+    assert_eq!(doors.ssh.logins()? - before, 2);
+
+    let others: [(&str, &[u8]); 2] = [(VALUES, b"image:\n  tag: 3\n"), ("people", b"1")];
+    doors.git.commit("env", "main", &others, "Others")?;
+    set_tag(&remote, VALUES, "4").await?;
     assert_eq!(
-        text,
-        "could not understand <remote>: the server does not speak version 2 of git's protocol"
+        doors.git.show("env", "main", VALUES)?,
+        b"image:\n  tag: 4\n"
     );
-    Ok(())
+    assert_eq!(doors.git.count_commits("env", "main")?, 4);
+
+    // Where ids are taken, the refs and the trees, and the file.
+    doors
+        .git
+        .configure("env", "uploadpack.allowAnySHA1InWant", "true")?;
+    let remote = doors.remote()?;
+    let before = doors.ssh.logins()?;
+    remote.read(None, &request(&[VALUES]).paths).await?;
+    assert_eq!(doors.ssh.logins()? - before, 2);
+    let files = request(&["apps/bank/values.yaml"]).paths;
+    let snapshot = remote.read(None, &files).await?;
+    assert_eq!(
+        snapshot.commit_id.to_string(),
+        doors.git.head("env", "main")?
+    );
+    doors.git.fsck("env")
 }
 
 #[tokio::test]

@@ -136,12 +136,18 @@ async fn statuses_are_told_apart() -> Result<()> {
 }
 
 #[tokio::test]
-async fn old_servers_and_silent_servers_are_told() -> Result<()> {
+async fn empty_and_silent_servers_are_told() -> Result<()> {
     let old = GitServer::builder().protocol_v0().start().await?;
+    old.create_repository("empty", &[])?;
     old.create_repository("env", FILES)?;
-    let text =
-        "could not understand <remote>: the server does not speak version 2 of git's protocol";
-    check_read(&old, "env", &remote(&old, "env")?, text).await;
+    let text = "<remote> has no commits";
+    check_read(&old, "empty", &remote(&old, "empty")?, text).await;
+    let error = remote(&old, "env")?
+        .read(Some(&branch("mian")), &Paths::default())
+        .await
+        .expect_err("no such branch");
+    let text = "<remote> has no branch mian\nhint: its default branch is main";
+    check_error(&old, "env", &error, text);
 
     let slow = GitServer::builder().start().await?;
     slow.create_repository("env", FILES)?;

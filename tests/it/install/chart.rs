@@ -1,5 +1,7 @@
 //! What the chart renders, and what it refuses.
 
+use std::collections::BTreeSet;
+
 use image_update_core::registries_conf::RegistriesConf;
 use serde_json::{Value, json};
 
@@ -62,8 +64,11 @@ fn the_operator_takes_the_arguments() {
 #[test]
 fn the_operator_reads_the_file_about_registries() {
     let objects = rendered(&everything(), NAMESPACE);
-    let file = the(&objects, "ConfigMap")["data"]["registries.conf"].as_str();
-    let file = RegistriesConf::parse(file.expect("there is a file").as_bytes());
+    let mut files = objects
+        .iter()
+        .filter_map(|object| object["data"]["registries.conf"].as_str());
+    let file = files.next().expect("there is a file");
+    let file = RegistriesConf::parse(file.as_bytes());
     let names: Vec<String> = file
         .expect("the file has no problems")
         .registries
@@ -97,9 +102,12 @@ fn an_operator_of_some_namespaces_has_no_right_in_others() {
     let mut expected = vec![
         ("Role", "team-a"),
         ("Role", "team-b"),
+        // One for the Secrets of registries, one for the Lease.
+        ("Role", NAMESPACE),
         ("Role", NAMESPACE),
         ("RoleBinding", "team-a"),
         ("RoleBinding", "team-b"),
+        ("RoleBinding", NAMESPACE),
         ("RoleBinding", NAMESPACE),
     ];
     let mut found = roles;
@@ -110,15 +118,14 @@ fn an_operator_of_some_namespaces_has_no_right_in_others() {
     assert_eq!(secrets_of(&objects, NAMESPACE), json!(["a", "b"]));
 }
 
-/// The Secrets that the role of a namespace names.
+/// The Secrets that a role of a namespace names.
 #[track_caller]
 fn secrets_of(objects: &[Value], namespace: &str) -> Value {
-    let role = objects
+    let roles = objects
         .iter()
-        .find(|it| it["kind"] == "Role" && it["metadata"]["namespace"] == namespace);
-    let rules = role.expect("there is a role")["rules"].as_array();
-    let mut rules = rules.expect("a role has rules").iter();
-    let secrets = rules.find(|rule| rule["resources"] == json!(["secrets"]));
+        .filter(|it| it["kind"] == "Role" && it["metadata"]["namespace"] == namespace);
+    let mut granted = roles.flat_map(|it| it["rules"].as_array().expect("a role has rules"));
+    let secrets = granted.find(|rule| rule["resources"] == json!(["secrets"]));
     secrets.expect("Secrets may be read")["resourceNames"].clone()
 }
 
@@ -149,6 +156,82 @@ fn definitions_stay_unless_they_need_not() {
     }
 }
 
+#[test]
+fn each_alert_leads_to_its_runbook_and_any_may_be_left_out() {
+    let objects = rendered(&everything(), NAMESPACE);
+    let mut seen = 0;
+    for group in the(&objects, "PrometheusRule")["spec"]["groups"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        for rule in group["rules"].as_array().into_iter().flatten() {
+            let name = rule["alert"].as_str().expect("each rule is an alert");
+            assert_ne!(name, "ImageUpdateNotReady", "it was left out");
+            let url = format!("https://wiki.example.com/runbooks/{name}.md");
+            assert_eq!(rule["annotations"]["runbook_url"], url.as_str());
+            seen += 1;
+        }
+    }
+    assert!(seen > 6, "{seen} alerts");
+}
+
+#[test]
+fn prometheus_finds_the_metrics_of_the_pod() {
+    let objects = rendered(&everything(), NAMESPACE);
+    let (service, monitor) = (the(&objects, "Service"), the(&objects, "ServiceMonitor"));
+    let selector = &monitor["spec"]["selector"]["matchLabels"];
+    for (label, value) in selector.as_object().expect("labels are selected") {
+        assert_eq!(service["metadata"]["labels"][label], *value);
+    }
+    let namespaces = &monitor["spec"]["namespaceSelector"]["matchNames"];
+    assert_eq!(*namespaces, json!([NAMESPACE]));
+    let port = &service["spec"]["ports"][0];
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], port["name"]);
+    let pod = &the(&objects, "Deployment")["spec"]["template"];
+    for (label, value) in service["spec"]["selector"].as_object().expect("labels") {
+        assert_eq!(pod["metadata"]["labels"][label], *value);
+    }
+    assert_eq!(container(&objects)["ports"][0]["name"], port["targetPort"]);
+}
+
+/// The flags of `run`, as its help names them.
+fn flags() -> BTreeSet<String> {
+    let output = command(env!("CARGO_BIN_EXE_image-update-operator").as_ref())
+        .args(["run", "--help"])
+        .output()
+        .expect("the operator runs");
+    let help = String::from_utf8(output.stdout).expect("help is text");
+    let lines = help.lines().map(str::trim);
+    // `-h, --help` is none of the operator's.
+    let flags = lines.filter_map(|line| line.strip_prefix("--"));
+    let name = |flag: &str| flag.split([' ', '=', '[']).next().map(str::to_owned);
+    flags.filter_map(name).collect()
+}
+
+#[test]
+fn every_flag_is_a_value_or_may_be_an_extra_argument() {
+    let named: BTreeSet<String> = [everything(), namespaced(), json!({})]
+        .iter()
+        .flat_map(|values| arguments(&rendered(values, NAMESPACE)))
+        .filter_map(|argument| Some(argument.strip_prefix("--")?.split('=').next()?.to_owned()))
+        .collect();
+    let flags = flags();
+    assert!(flags.len() > 15, "{flags:?}");
+    assert!(named.is_subset(&flags), "{named:?} of {flags:?}");
+    // Said once by the chart, an argument can't be said again; all others can be.
+    let rest: Vec<&String> = flags.difference(&named).collect();
+    let extra: Vec<String> = rest.iter().map(|flag| format!("--{flag}=x")).collect();
+    let given = arguments(&rendered(&json!({"extraArgs": extra}), NAMESPACE));
+    for flag in rest {
+        let count = given
+            .iter()
+            .filter(|it| it.split('=').next() == Some(&format!("--{flag}")))
+            .count();
+        assert_eq!(count, 1, "{flag}: {given:?}");
+    }
+}
+
 #[track_caller]
 fn refuses(values: &Value, words: &str) {
     let said = refusal(values);
@@ -171,6 +254,18 @@ fn values_that_mean_nothing_are_refused() {
     refuses(
         &json!({"config": {"allowExtCredentials": true}}),
         "config.allowExtCredentials needs config.registries",
+    );
+    refuses(
+        &json!({"metrics": {"serviceMonitor": {"enabled": true}}}),
+        "metrics.serviceMonitor needs metrics.enabled",
+    );
+    refuses(
+        &json!({"metrics": {"prometheusRule": {"enabled": true, "without": ["ImageUpdateGone"]}}}),
+        "there is no alert ImageUpdateGone",
+    );
+    refuses(
+        &json!({"webhook": {"ingress": {"enabled": true}}}),
+        "webhook.ingress.enabled needs webhook.enabled",
     );
     refuses(
         &json!({"serviceAccount": {"create": false}}),

@@ -110,10 +110,12 @@ pub(super) fn arguments(objects: &[Value]) -> Vec<String> {
 /// Values that use everything that the chart has, at once.
 pub(super) fn everything() -> Value {
     json!({
+        "replicaCount": 2,
         "image": {"tag": "1.2.3", "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "pull"}],
         "config": {
             "logLevel": "info,kube=warn",
+            "interval": "5m",
             "allowedHosts": ["*.example.com", "git.example.org:8443"],
             "registries": [
                 {
@@ -129,14 +131,33 @@ pub(super) fn everything() -> Value {
             ],
             "allowExtCredentials": true,
         },
-        "argocd": {"repositoryCredentials": "all"},
+        "argocd": {
+            "repositoryCredentials": "all", "legacyAnnotations": false,
+            "applicationNamespaces": ["team-a", "team-b"], "healthChecks": true,
+        },
+        "tracing": {"endpoint": "http://collector:4318", "samplingRatio": 0.25},
+        "metrics": watched(),
+        "podDisruptionBudget": {"enabled": true, "maxUnavailable": "50%"},
         "serviceAccount": {"annotations": {"example.com/role": "a"}},
         "networkPolicy": {
             "enabled": true,
             "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
         },
+        "webhook": {
+            "enabled": true,
+            "secretName": "webhooks",
+            "service": {"type": "LoadBalancer", "port": 8080, "annotations": {"example.com/s": "s"}},
+            "ingress": {
+                "enabled": true,
+                "className": "nginx",
+                "annotations": {"example.com/i": "i"},
+                "host": "hooks.example.com",
+                "tlsSecretName": "hooks-tls",
+            },
+        },
         "cache": {"enabled": false},
         "extraArgs": ["--cache-dir=/cache"],
+        "extraEnvFrom": [{"secretRef": {"name": "registry-pairs"}}],
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
         "volumes": [
             {"name": "scripts", "configMap": {"name": "scripts", "defaultMode": 0o555}},
@@ -159,6 +180,39 @@ pub(super) fn everything() -> Value {
             "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway",
             "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "image-update-operator"}},
         }],
+    })
+}
+
+/// Everything about metrics.
+fn watched() -> Value {
+    json!({
+        "enabled": true,
+        "service": {
+            "annotations": {"prometheus.io/scrape": "true"},
+            "labels": {"example.com/a": "b"},
+            "servicePort": 9090,
+        },
+        "serviceMonitor": {
+            "enabled": true,
+            "namespace": "team-a",
+            "interval": "1m",
+            "additionalLabels": {"release": "prometheus"},
+            "relabelings": [{"targetLabel": "cluster", "replacement": "a"}],
+            "metricRelabelings": [{"action": "drop", "sourceLabels": ["le"], "regex": "0.01"}],
+        },
+        "prometheusRule": {
+            "enabled": true,
+            "namespace": "team-a",
+            "additionalLabels": {"release": "prometheus"},
+            "without": ["ImageUpdateNotReady"],
+            "runbookUrl": "https://wiki.example.com/runbooks/",
+        },
+        "dashboard": {
+            "enabled": true,
+            "namespace": "team-a",
+            "labels": {"grafana_dashboard": "mine"},
+            "annotations": {"grafana_folder": "GitOps"},
+        },
     })
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use image_update_operator::api::v1alpha1::{GROUP, ImageUpdatePolicy};
 use image_update_operator::generate::rbac::RIGHTS;
 use image_update_testkit::apiserver::ApiServer;
+use image_update_testkit::process::free_port;
 use image_update_testkit::registry::Registry;
 use image_update_testkit::stack::Assets;
 use k8s_openapi::api::authentication::v1::TokenRequest;
@@ -67,11 +68,13 @@ async fn install(server: &'static ApiServer, values: impl Fn(&str) -> Value) -> 
     let text = format!("registries:\n- name: test\n  prefix: {host}\n  api_url: http://{host}\n");
     std::fs::write(&conf, text).expect("a file can be written");
     let conf = format!("--registries-conf-path={}", conf.display());
+    // In a pod, the Lease's namespace is the pod's.
+    let own = format!("--leader-election-namespace={}", world.namespace);
     let flags = arguments(&objects)
         .into_iter()
         .filter(|argument| argument != "run" && !argument.starts_with("--log-"))
         .map(|argument| argument.replace("/var/cache/image-update-operator", &volume))
-        .chain([conf])
+        .chain([conf, own])
         .collect();
     world.operate_as(kubeconfig, flags);
     let user = format!("system:serviceaccount:{}:{account}", world.namespace);
@@ -119,6 +122,48 @@ async fn an_operator_of_some_namespaces_does_the_main_job_and_asks_for_nothing_e
         assert_eq!(request.namespace, world.namespace, "{request:?}");
         assert_ne!(request.status, 403, "{request:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_without_applications_may_ask_for_a_look_when_webhooks_are_on() {
+    const SECRET: &str = "webhook-pa55word";
+    let server = api_server().await;
+    let installed = install(server, |namespace| {
+        json!({
+            "watchNamespaces": [namespace],
+            "crds": {"install": false},
+            "rbac": {"aggregate": false},
+            "argocd": {"applications": false},
+            "webhook": {"enabled": true},
+        })
+    })
+    .await;
+    let (mut world, registry) = (installed.world, installed.registry);
+    let port = free_port().expect("there is a free port");
+    world.replace_flag("--webhook-address", &format!("127.0.0.1:{port}"));
+    world.environment("GENERIC_WEBHOOK_SECRET", SECRET);
+    let image = format!("{}/team/app", registry.host());
+    let spec = json!({"image": image, "interval": "1h"});
+    world.watch("app", spec).await;
+    let mut images = follows("app");
+    images[0]["digestPolicy"] = json!("Always");
+    world.policy("app", images, json!({})).await;
+    world.start_operator();
+    world.kustomization_says("newTag: 1.0.0").await;
+    let pushed = registry.push("team/app", "1.1.0").await;
+    pushed.expect("the image is pushed");
+    let url = format!("http://127.0.0.1:{port}/webhook/generic?secret={SECRET}");
+    let body = json!({"image": format!("{image}:1.1.0")}).to_string();
+    let sent = reqwest::Client::new().post(url).body(body).send().await;
+    let status = sent.expect("the receiver answers").status();
+    assert_eq!(status, 200);
+    world.kustomization_says("newTag: 1.1.0").await;
+    let patched = |resource: &str| {
+        let requests = server.audited(&installed.user).expect("there is a log");
+        let mut requests = requests.into_iter();
+        requests.any(|it| it.verb == "patch" && it.resource == resource && it.status == 200)
+    };
+    assert!(patched("imagewatches") && patched("imageupdatepolicies"));
 }
 
 /// A server whose cluster-wide roles are ours, and whose other objects nobody minds.

@@ -1,6 +1,7 @@
 //! What is rendered is taken by a real API server, and nothing of it unknown to it.
 
 use image_update_testkit::apiserver::ApiServer;
+use image_update_testkit::stack::Assets;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
@@ -15,6 +16,11 @@ use crate::world::api_server;
 async fn the_api_server_takes_what_the_chart_renders() {
     let server = api_server().await;
     namespaces(server, &[NAMESPACE, "argocd", "team-a", "team-b"]).await;
+    let monitoring = Assets::locate().and_then(|assets| assets.prometheus_operator_crds());
+    let installed = server
+        .install_crds(&monitoring.expect("the stack is built"))
+        .await;
+    installed.expect("the CRDs of the Prometheus operator can be installed");
     let own = json!({"argocd": {"repositoryCredentials": "own"}, "watchNamespaces": ["team-a"]});
     for values in [json!({}), everything(), namespaced(), bare(), own] {
         let rendered = rendered(&values, NAMESPACE);

@@ -126,6 +126,22 @@ fn every_value_does_something() {
     assert!(idle.is_empty(), "values without effect: {idle:?}");
 }
 
+/// Parts of the values, each with what has to be true for the rest of it to count.
+const SWITCHES: &[(&str, &[&str])] = &[
+    ("metrics.service.", &["metrics.enabled"]),
+    (
+        "metrics.serviceMonitor.",
+        &["metrics.enabled", "metrics.serviceMonitor.enabled"],
+    ),
+    (
+        "metrics.prometheusRule.",
+        &["metrics.prometheusRule.enabled"],
+    ),
+    ("metrics.dashboard.", &["metrics.dashboard.enabled"]),
+    ("networkPolicy.", &["networkPolicy.enabled"]),
+    ("podDisruptionBudget.", &["podDisruptionBudget.enabled"]),
+];
+
 /// Values that differ in the one at `path` alone.
 fn variants(path: &str) -> (Value, Value) {
     let all = everything();
@@ -133,14 +149,33 @@ fn variants(path: &str) -> (Value, Value) {
     let default = default.expect("a documented value has a default");
     let mut base = json!({});
     // What only counts where something else is on.
+    for (part, switches) in SWITCHES {
+        if path.starts_with(part) {
+            for switch in switches.iter().filter(|switch| **switch != path) {
+                set(&mut base, switch, json!(true));
+            }
+        }
+    }
     let other = match path {
-        "networkPolicy.egress" => {
-            set(&mut base, "networkPolicy.enabled", json!(true));
-            None
+        "tracing.samplingRatio" => {
+            set(
+                &mut base,
+                "tracing.endpoint",
+                json!("http://collector:4318"),
+            );
+            Some(json!(0.5))
         }
         "config.allowExtCredentials" => {
             let registries = all["config"]["registries"].clone();
             set(&mut base, "config.registries", registries);
+            None
+        }
+        _ if path.starts_with("webhook.") && path != "webhook.enabled" => {
+            set(&mut base, "webhook.enabled", json!(true));
+            let is_of_ingress = path.starts_with("webhook.ingress.");
+            if is_of_ingress && path != "webhook.ingress.enabled" {
+                set(&mut base, "webhook.ingress.enabled", json!(true));
+            }
             None
         }
         "serviceAccount.create" => {

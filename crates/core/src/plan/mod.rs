@@ -7,7 +7,9 @@
 mod choice;
 mod digest;
 mod format;
+mod parts;
 mod place;
+mod settled;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +21,9 @@ use crate::target::{EditError, ImageKeys};
 use crate::yaml::KeyPath;
 pub use choice::{Choice, Known, MAX_LOOKS, Withheld, choose_tag, needs_looks};
 use format::{Edits, FormatError};
+pub use parts::Part;
 use place::File;
+pub use settled::{Past, Settled};
 pub use target::{Format, Overrides, Target};
 
 /// The files that a plan looks at: `None` where there is no such file.
@@ -51,9 +55,8 @@ pub struct ImageInput<'a> {
     pub digest: DigestRule,
     /// The tags to choose from.
     pub candidates: &'a [Candidate],
-    /// What stood in all targets when the image was up to date last, as [`Change::new`] has it.
-    /// Where it stands no more, somebody took it back, and it is not written again.
-    pub settled: Option<&'a str>,
+    /// What stood in targets when the image was up to date last.
+    pub settled: Option<Settled<'a>>,
     /// What is known of the images behind the tags.
     pub known: Known<'a>,
 }
@@ -70,7 +73,7 @@ pub enum DigestRule {
 }
 
 /// What a policy wants of its target files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// One entry per image and target.
     pub placements: Vec<Placement>,
@@ -81,12 +84,18 @@ pub struct Plan {
     /// Tags whose image must be looked at before the plan can be carried out, by alias. Where the
     /// digest of a tag is known, it is that image.
     pub missing_looks: BTreeSet<(String, Tag)>,
+    /// Files whose past must be known before the plan can be carried out.
+    pub missing_past: BTreeSet<RepoPath>,
+    /// The looks of the past that show values which were taken back since.
+    pub evidence: BTreeSet<usize>,
 }
 
 impl Plan {
     /// Whether nothing has to be known before it can be carried out.
     pub fn is_decided(&self) -> bool {
-        self.missing_digests.is_empty() && self.missing_looks.is_empty()
+        self.missing_digests.is_empty()
+            && self.missing_looks.is_empty()
+            && self.missing_past.is_empty()
     }
 
     /// Drops what is said of each tag that is not selected, for a plan that is kept for a while.
@@ -108,6 +117,7 @@ impl Plan {
                 | State::Refused(_)
                 | State::AwaitingDigest
                 | State::AwaitingLook
+                | State::AwaitingPast(_)
                 | State::Broken(_) => None,
             })
     }
@@ -120,6 +130,8 @@ pub struct Placement {
     pub alias: String,
     /// The target's path as the user wrote it.
     pub target: String,
+    /// The file that was found there; `None` if none was.
+    pub file: Option<RepoPath>,
     /// The Application, as `namespace/name`.
     pub application: Option<String>,
     /// The tag or digest that the target says now.
@@ -151,6 +163,8 @@ pub enum State {
     AwaitingDigest,
     /// The image of a tag has to be looked at first.
     AwaitingLook,
+    /// The target will say something else, unless the past of its file shows a revert.
+    AwaitingPast(Change),
     /// The target can't be read or edited.
     Broken(TargetProblem),
 }
@@ -230,25 +244,27 @@ pub enum ImageKeyError {
 ///
 /// `digests` holds what is known of the digests of selected tags, by alias; a digest that is
 /// needed and not there is asked for in [`Plan::missing_digests`], and its image waits. So it is
-/// with [`Known::looks`] and [`Plan::missing_looks`].
+/// with [`Known::looks`] and [`Plan::missing_looks`], and with `past` and [`Plan::missing_past`].
 pub fn decide(
     images: &[ImageInput<'_>],
     targets: &[Target],
     files: &Files<'_>,
     digests: &Digests,
+    past: &Past<'_>,
 ) -> Plan {
-    let mut plan = Plan {
-        placements: Vec::new(),
-        files: BTreeMap::new(),
-        missing_digests: BTreeSet::new(),
-        missing_looks: BTreeSet::new(),
-    };
+    let mut plan = Plan::default();
     for target in targets {
         match target::locate(target, files) {
             Ok(found) => {
                 let before = plan.placements.len();
                 for (path, content) in found {
-                    place_all(images, target, path, content, digests, &mut plan);
+                    let file = File {
+                        target,
+                        past: past.get(&path),
+                        path: &path,
+                        content,
+                    };
+                    place_all(images, &file, digests, &mut plan);
                 }
                 let missing = missing(images, target, &plan.placements[before..]);
                 plan.placements.extend(missing);
@@ -263,19 +279,8 @@ pub fn decide(
 }
 
 /// Decides every image of one file, then edits the file once.
-fn place_all(
-    images: &[ImageInput<'_>],
-    target: &Target,
-    path: RepoPath,
-    content: &[u8],
-    digests: &Digests,
-    plan: &mut Plan,
-) {
-    let file = File {
-        target,
-        path: &path,
-        content,
-    };
+fn place_all(images: &[ImageInput<'_>], file: &File<'_>, digests: &Digests, plan: &mut Plan) {
+    let (target, content) = (file.target, file.content);
     let mut edits = Edits::none(target.format);
     let mut beside = Edits::none(target.format);
     let mut placements: Vec<Placement> = images
@@ -283,7 +288,10 @@ fn place_all(
         .filter(|image| format::concerns(target.format, content, image))
         .map(|image| {
             file.place(image, digests, plan, &mut edits, &mut beside)
-                .unwrap_or_else(|problem| broken(image, target, &problem))
+                .unwrap_or_else(|problem| Placement {
+                    file: Some(file.path.clone()),
+                    ..broken(image, target, &problem)
+                })
         })
         .collect();
     if placements
@@ -293,10 +301,10 @@ fn place_all(
         edits.extend(beside);
     }
     // Two targets may name one file: the second one's edits go on top of the first one's.
-    let base = plan.files.get(&path).map_or(content, Vec::as_slice);
+    let base = plan.files.get(file.path).map_or(content, Vec::as_slice);
     match edits.apply(base) {
         Ok(Some(edited)) => {
-            plan.files.insert(path, edited);
+            plan.files.insert(file.path.clone(), edited);
         }
         Ok(None) => {}
         Err(problem) => {
@@ -337,6 +345,7 @@ fn broken(image: &ImageInput<'_>, target: &Target, problem: &TargetProblem) -> P
     Placement {
         alias: image.alias.to_owned(),
         target: target.path.clone(),
+        file: None,
         application: target.application_name(),
         current: None,
         decision: None,

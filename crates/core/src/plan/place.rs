@@ -3,6 +3,7 @@
 use super::choice::{Choice, choose};
 use super::digest::{WantedDigest, wanted_digest};
 use super::format::{self, Current, Edits, FormatError};
+use super::settled::TakenBack;
 use super::target::{Format, Target};
 use super::{Change, Digests, ImageInput, Placement, Plan, State, TargetProblem};
 use crate::argocd::live_image;
@@ -14,6 +15,8 @@ pub(super) struct File<'a> {
     pub(super) target: &'a Target,
     pub(super) path: &'a RepoPath,
     pub(super) content: &'a [u8],
+    /// Its content at earlier looks, if that is known.
+    pub(super) past: Option<&'a Vec<Option<&'a [u8]>>>,
 }
 
 impl File<'_> {
@@ -43,6 +46,7 @@ impl File<'_> {
         let mut placement = Placement {
             alias: image.alias.to_owned(),
             target: self.target.path.clone(),
+            file: Some(self.path.clone()),
             application: self.target.application_name(),
             current: current.tag.clone().or_else(|| current.digest.clone()),
             decision: None,
@@ -75,12 +79,27 @@ impl File<'_> {
                     None => tag.to_string(),
                 },
             };
-            if image.settled == Some(change.new.as_str()) {
-                placement.state = State::TakenBack(change);
-            } else {
-                placement.state = State::Change(change);
-                edits.extend(wanted);
-            }
+            let says = |content: &[u8]| {
+                let edits = format::edits(format, content, image, &tag, digest);
+                edits.is_ok_and(|edits| matches!(edits.apply(content), Ok(None)))
+            };
+            let taken_back = image.settled.map_or(TakenBack::No, |settled| {
+                settled.taken_back(&change.new, self.past, says)
+            });
+            placement.state = match taken_back {
+                TakenBack::No => {
+                    edits.extend(wanted);
+                    State::Change(change)
+                }
+                TakenBack::Yes(look) => {
+                    plan.evidence.extend(look);
+                    State::TakenBack(change)
+                }
+                TakenBack::Unknown => {
+                    plan.missing_past.insert(self.path.clone());
+                    State::AwaitingPast(change)
+                }
+            };
         }
         Ok(placement)
     }

@@ -3,6 +3,8 @@
 mod checks;
 mod manifests;
 mod overrides;
+mod parts;
+mod settled;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -28,7 +30,7 @@ struct Image {
     markers: Vec<String>,
     only_live: bool,
     tags: Vec<Candidate>,
-    settled: Option<&'static str>,
+    settled: Option<Settled<'static>>,
     looks: BTreeMap<Tag, Look>,
     sightings: Sightings,
     now: Timestamp,
@@ -69,7 +71,7 @@ impl Image {
 
     fn settled(self, value: &'static str) -> Self {
         Self {
-            settled: Some(value),
+            settled: Some(Settled::Everywhere(value)),
             ..self
         }
     }
@@ -133,7 +135,13 @@ fn digests(of_1_1_0: Option<&str>) -> BTreeMap<(String, Tag), Digest> {
 fn decide_one(image: &Image, format: Format, file: &str, digest: Option<&str>) -> Plan {
     let files = Files::from([(path("k.yaml"), Some(file.as_bytes()))]);
     let targets = [target(format, &["k.yaml"])];
-    decide(&[image.input("app")], &targets, &files, &digests(digest))
+    decide(
+        &[image.input("app")],
+        &targets,
+        &files,
+        &digests(digest),
+        &Past::new(),
+    )
 }
 
 fn state(plan: &Plan) -> String {
@@ -150,6 +158,7 @@ fn state(plan: &Plan) -> String {
         State::Refused(reason) => format!("refused: {reason}"),
         State::AwaitingDigest => "awaiting digest".to_owned(),
         State::AwaitingLook => "awaiting look".to_owned(),
+        State::AwaitingPast(change) => format!("awaiting past: {}", change.new),
         State::Broken(problem) => format!("broken: {problem}"),
     }
 }
@@ -394,7 +403,13 @@ fn exactly_one_of_the_files_has_to_be_there() {
         ),
     ] {
         let targets = std::slice::from_ref(&target);
-        let plan = decide(&[image.input("app")], targets, &files, &BTreeMap::new());
+        let plan = decide(
+            &[image.input("app")],
+            targets,
+            &files,
+            &BTreeMap::new(),
+            &Past::new(),
+        );
         assert_eq!(state(&plan), said);
     }
 }
@@ -409,7 +424,7 @@ fn two_targets_of_one_file_both_get_their_edits() {
         target(Format::Kustomization, &["k.yaml"]),
     ];
     let images = [first.input("a"), second.input("b")];
-    let plan = decide(&images, &targets, &files, &BTreeMap::new());
+    let plan = decide(&images, &targets, &files, &BTreeMap::new(), &Past::new());
     let text = String::from_utf8(plan.files[&path("k.yaml")].clone()).expect("it is text");
     assert!(
         text.contains("registry.example/a") && text.contains("registry.example/b"),
@@ -424,7 +439,7 @@ fn an_image_that_cannot_be_decided_does_not_keep_the_others() {
     let files = Files::from([(path("k.yaml"), Some(&b"resources: []\n"[..]))]);
     let targets = [target(Format::Kustomization, &["k.yaml"])];
     let images = [none.input("none"), image.input("app")];
-    let plan = decide(&images, &targets, &files, &BTreeMap::new());
+    let plan = decide(&images, &targets, &files, &BTreeMap::new(), &Past::new());
     assert!(matches!(plan.placements[0].state, State::Refused(_)));
     assert!(matches!(plan.placements[1].state, State::Change(_)));
     assert_eq!(plan.changes().count(), 1);
@@ -454,31 +469,4 @@ proptest! {
         prop_assert!(again.files.is_empty(), "{written}");
         prop_assert_eq!(state(&again), "up to date");
     }
-}
-
-#[test]
-fn what_was_taken_back_is_held_until_there_is_something_newer() {
-    let file = "images:\n- name: registry.example/app\n  newTag: 1.0.0\n";
-    let held = app().settled("1.1.0");
-    check(&held, Format::Kustomization, file, "held: 1.1.0", "");
-    check(
-        &app().settled("1.0.5"),
-        Format::Kustomization,
-        file,
-        "registry.example/app: 1.0.0 -> 1.1.0",
-        "images:\n- name: registry.example/app\n  newTag: 1.1.0\n",
-    );
-    let with_digest = format!("1.1.0@{DIGEST}");
-    let image = Image {
-        settled: Some(Box::leak(with_digest.into_boxed_str())),
-        ..app().digest(DigestRule::Always)
-    };
-    check_with(
-        &image,
-        Format::Kustomization,
-        file,
-        Some(DIGEST),
-        &format!("held: 1.1.0@{DIGEST}"),
-        "",
-    );
 }

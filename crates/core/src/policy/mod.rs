@@ -7,6 +7,7 @@
 
 mod allow_tags;
 mod checks;
+mod could_select;
 mod decision;
 mod extract;
 mod filter;
@@ -21,6 +22,7 @@ use std::collections::BTreeSet;
 
 pub use allow_tags::{AllowTagsError, parse_allow_tags};
 pub use checks::{Birth, Checks, Look, Refusal};
+pub use could_select::could_select;
 pub use decision::{Decision, Reason, Rejection, Rule};
 pub use extract::{Extract, ExtractError};
 pub use filter::{Filter, Pattern, PatternError};

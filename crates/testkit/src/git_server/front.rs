@@ -1,14 +1,12 @@
 //! The HTTP side: authentication, counters and faults in front of `git http-backend`.
 
 use std::{
-    collections::VecDeque,
     path::PathBuf,
     process::Stdio,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -16,7 +14,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
@@ -33,41 +31,13 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::repository::ENVIRONMENT;
+use super::{
+    plan::{Action, Fault, Moment, Plans},
+    repository::ENVIRONMENT,
+};
 
 /// More than any test sends.
 const MAX_REQUEST_BYTES: usize = 512 * 1024 * 1024;
-
-/// What goes wrong with a request.
-#[derive(Debug, Clone)]
-pub enum Fault {
-    /// Answers with this status, header lines and body; git sees nothing.
-    Answer {
-        /// The HTTP status.
-        status: u16,
-        /// Names and values of headers.
-        headers: Vec<(&'static str, String)>,
-        /// The body.
-        body: Bytes,
-    },
-    /// Breaks the connection before git sees the request.
-    DropBefore,
-    /// Lets git handle the request, then breaks the connection without its answer.
-    DropAfter,
-    /// Waits, then goes on as usual.
-    Delay(Duration),
-}
-
-impl Fault {
-    /// An answer of nothing but a status.
-    pub fn status(status: u16) -> Self {
-        Self::Answer {
-            status,
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
-    }
-}
 
 /// What the requests' handlers share.
 #[derive(Debug)]
@@ -75,7 +45,7 @@ pub(super) struct Front {
     root: PathBuf,
     authorization: Mutex<Option<String>>,
     protocol_v0: bool,
-    faults: Mutex<VecDeque<(String, Fault)>>,
+    pub(super) plans: Plans,
     pub(super) requests: AtomicU64,
     pub(super) authorized: AtomicU64,
     pub(super) bytes_down: AtomicU64,
@@ -88,17 +58,12 @@ impl Front {
             root,
             authorization: Mutex::new(authorization),
             protocol_v0,
-            faults: Mutex::default(),
+            plans: Plans::default(),
             requests: AtomicU64::new(0),
             authorized: AtomicU64::new(0),
             bytes_down: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
         }
-    }
-
-    pub(super) fn inject(&self, on: &str, fault: Fault) {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.push_back((on.to_owned(), fault));
     }
 
     pub(super) fn accept(&self, authorization: String) {
@@ -110,14 +75,6 @@ impl Front {
         self.authorization
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_fault(&self, target: &str) -> Option<Fault> {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = faults
-            .iter()
-            .position(|(on, _)| target.contains(on.as_str()))?;
-        faults.remove(index).map(|(_, fault)| fault)
     }
 }
 
@@ -168,7 +125,7 @@ async fn handle(State(front): State<Arc<Front>>, request: Request) -> Response {
     }
 }
 
-async fn answer(front: &Front, request: Request) -> Result<Response> {
+async fn answer(front: &Arc<Front>, request: Request) -> Result<Response> {
     let target = request
         .uri()
         .path_and_query()
@@ -183,24 +140,46 @@ async fn answer(front: &Front, request: Request) -> Result<Response> {
         Some(expected) => sent.is_some_and(|sent| sent.as_bytes() == expected.as_bytes()),
     };
     let mut drop_answer = false;
-    match front.take_fault(&target) {
+    let mut held = None;
+    match front.plans.take(&target) {
         None => {}
-        Some(Fault::Answer {
+        Some(Action::Fault(Fault::Answer {
             status,
             headers,
             body,
-        }) => {
+        })) => {
             return answer_of(status, &headers, body);
         }
-        Some(Fault::DropBefore) => return Ok(broken()),
-        Some(Fault::DropAfter) => drop_answer = true,
-        Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
+        Some(Action::Fault(Fault::DropBefore)) => return Ok(broken()),
+        Some(Action::Fault(Fault::DropAfter)) => drop_answer = true,
+        Some(Action::Fault(Fault::Delay(duration))) => tokio::time::sleep(duration).await,
+        Some(Action::Hold(Moment::Before, gate)) => gate.pass().await,
+        Some(Action::Hold(moment, gate)) => held = Some((moment, gate)),
     }
     if !is_allowed {
         let challenge = [("www-authenticate", "Basic realm=\"test\"".to_owned())];
         return answer_of(401, &challenge, Bytes::new());
     }
-    let output = run_backend(front, request).await?;
+    let (parts, body) = receive(front, request).await?;
+    let output = match held {
+        Some((Moment::Received, gate)) => {
+            let front = Arc::clone(front);
+            let run = async move {
+                gate.pass().await;
+                let output = run_backend(&front, &parts, body).await;
+                gate.finish();
+                output
+            };
+            outlive_client(run).await?
+        }
+        held => {
+            let output = run_backend(front, &parts, body).await?;
+            if let Some((_, gate)) = held {
+                gate.pass().await;
+            }
+            output
+        }
+    };
     if drop_answer {
         Ok(broken())
     } else {
@@ -208,8 +187,8 @@ async fn answer(front: &Front, request: Request) -> Result<Response> {
     }
 }
 
-/// Runs `git http-backend` on a request and returns what it wrote.
-async fn run_backend(front: &Front, request: Request) -> Result<Vec<u8>> {
+/// Reads a whole request.
+async fn receive(front: &Front, request: Request) -> Result<(Parts, Bytes)> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, MAX_REQUEST_BYTES)
         .await
@@ -217,7 +196,22 @@ async fn run_backend(front: &Front, request: Request) -> Result<Vec<u8>> {
     front
         .bytes_up
         .fetch_add(body.len() as u64, Ordering::SeqCst);
+    Ok((parts, body))
+}
 
+/// Does something to its end. What handles a request is dropped when its client leaves.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "servers finish what they have begun, too"
+)]
+async fn outlive_client<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.context("finishing a request")?
+}
+
+/// Runs `git http-backend` on a request and returns what it wrote.
+async fn run_backend(front: &Front, parts: &Parts, body: Bytes) -> Result<Vec<u8>> {
     let header = |name: &str| text(&parts.headers, name);
     let mut command = Command::new("git");
     command

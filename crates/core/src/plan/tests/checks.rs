@@ -100,6 +100,7 @@ fn summary(plan: &Plan) -> String {
         | State::TakenBack(_)
         | State::AwaitingDigest
         | State::AwaitingLook
+        | State::AwaitingPast(_)
         | State::Broken(_) => state(plan),
     }];
     let asked = plan.missing_looks.iter().map(|(_, tag)| tag.to_string());

@@ -24,6 +24,7 @@ fn decide_in(folder: &str, image: &Image, format: Format, files: &[(&str, &str)]
         &[target],
         &files.collect(),
         &digests(Some(DIGEST)),
+        &Past::new(),
     )
 }
 

@@ -17,7 +17,13 @@ fn decide_for(image: &Image, kind: Overrides, file: Option<&str>, live: &[&str])
         application: Some(Arc::new(application)),
         ..target(Format::ArgocdSource(kind), &["k.yaml"])
     };
-    decide(&[image.input("app")], &[target], &files, &BTreeMap::new())
+    decide(
+        &[image.input("app")],
+        &[target],
+        &files,
+        &BTreeMap::new(),
+        &Past::new(),
+    )
 }
 
 #[track_caller]

@@ -1,0 +1,3 @@
+#![no_main]
+
+image_update_fuzz::target!("pkt_lines");
