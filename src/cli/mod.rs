@@ -15,6 +15,7 @@ mod looks;
 mod man;
 mod manifests;
 mod offline;
+pub(crate) mod old_settings;
 mod output;
 mod progress;
 mod run;
@@ -109,18 +110,36 @@ pub fn main() -> ExitCode {
     if arguments.first().is_some_and(|it| is_plugin(Path::new(it))) {
         command = command.bin_name(PLUGIN_CALL);
     }
-    let matches = command.try_get_matches_from(arguments);
-    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let (cli, old_settings) = match parse(&command, arguments) {
+        Ok(parsed) => parsed,
         Err(error) => return usage::end(&error),
     };
-    match carry_out(&cli) {
+    match carry_out(&cli, &old_settings) {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }
 }
 
-fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
+/// The command line, with what the predecessor's settings add to it.
+fn parse(
+    command: &clap::Command,
+    mut arguments: Vec<OsString>,
+) -> Result<(Cli, Vec<old_settings::Found>), clap::Error> {
+    let read = |arguments: &[OsString]| command.clone().try_get_matches_from(arguments);
+    let mut matches = read(&arguments)?;
+    let (found, more) = old_settings::read(&matches, |argument| {
+        let mut arguments = arguments.clone();
+        arguments.push(argument.clone());
+        read(&arguments).is_ok()
+    });
+    if !more.is_empty() {
+        arguments.extend(more);
+        matches = read(&arguments)?;
+    }
+    Ok((Cli::from_arg_matches(&matches)?, found))
+}
+
+fn carry_out(cli: &Cli, old_settings: &[old_settings::Found]) -> Result<ExitCode, Failure> {
     let traces = if let Command::Run(config) = &cli.command {
         crate::tls::install_provider();
         crate::telemetry::provider(&config.trace).map_err(|error| {
@@ -134,6 +153,7 @@ fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
         Failure::input(error)
             .hint("write a level such as info, or directives such as info,kube=warn")
     })?;
+    old_settings::report(old_settings);
     let result = dispatch(&cli.command);
     telemetry.finish();
     result

@@ -4,6 +4,7 @@
 
 mod cli_reference;
 mod metrics_reference;
+mod old_settings_reference;
 pub mod rbac;
 mod reasons;
 mod spec_pages;
@@ -59,11 +60,13 @@ pub fn crds() -> Vec<GeneratedFile> {
     ]
 }
 
-/// The reference pages: one for each kind, the command line, and the metrics.
+/// The reference pages: one for each kind, the command line, the metrics, and the
+/// predecessor's settings.
 pub fn references() -> Vec<GeneratedFile> {
     let mut files = spec_pages::pages();
     files.push(cli_reference::page());
     files.push(metrics_reference::page());
+    files.push(old_settings_reference::page());
     files
 }
 

@@ -53,7 +53,7 @@ pub enum Part {
 }
 
 /// All rights; those of a part stand together.
-pub const RIGHTS: [Right; 15] = [
+pub const RIGHTS: [Right; 16] = [
     Right {
         part: Part::Watched,
         group: GROUP,
@@ -77,6 +77,14 @@ pub const RIGHTS: [Right; 15] = [
         names: &[],
         verbs: &["create", "patch"],
         purpose: "Tells of updates and failures; `patch` counts one that comes again.",
+    },
+    Right {
+        part: Part::Watched,
+        group: "",
+        resources: &["events"],
+        names: &[],
+        verbs: &["create"],
+        purpose: "Tells of updates of annotated Applications as argocd-image-updater did.",
     },
     Right {
         part: Part::Watched,

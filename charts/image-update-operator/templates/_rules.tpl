@@ -12,6 +12,10 @@
 - apiGroups: ["events.k8s.io"]
   resources: ["events"]
   verbs: ["create", "patch"]
+# Tells of updates of annotated Applications as argocd-image-updater did.
+- apiGroups: [""]
+  resources: ["events"]
+  verbs: ["create"]
 # Finds the pull secrets of `serviceAccountName`.
 - apiGroups: [""]
   resources: ["serviceaccounts"]

@@ -28,12 +28,17 @@ pub fn annotation<'a>(metadata: &'a ObjectMeta, name: &str) -> Option<&'a str> {
     metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }
 
-/// What is wrong with the annotations that a policy was made from, as long as it is not its
-/// owner's own.
+/// Whether the object was made from annotations of the predecessor, and nobody has taken it over
+/// since.
+pub fn is_converted(metadata: &ObjectMeta) -> bool {
+    let labels = metadata.labels.as_ref();
+    let label = labels.and_then(|labels| labels.get(ORIGIN_LABEL));
+    label.is_some_and(|it| it == ORIGIN_ANNOTATIONS)
+}
+
+/// What is wrong with the annotations that a policy was made from, while it is.
 pub fn problems(metadata: &ObjectMeta) -> Option<&str> {
-    let origin = metadata.labels.as_ref()?.get(ORIGIN_LABEL)?;
-    let problems = annotation(metadata, PROBLEMS)?;
-    (origin == ORIGIN_ANNOTATIONS).then_some(problems)
+    annotation(metadata, PROBLEMS).filter(|_| is_converted(metadata))
 }
 
 /// The last request for a reconciliation.

@@ -214,7 +214,7 @@ impl Inputs {
 
 /// What messages and names of branches say of `tag`, `tag@digest` or a digest: as in those of the
 /// predecessor the digest alone, where there is one.
-fn digest_or_tag(text: &str) -> String {
+pub(super) fn digest_or_tag(text: &str) -> String {
     let digest = text.rsplit_once('@').map(|(_, digest)| digest);
     digest.unwrap_or(text).to_owned()
 }

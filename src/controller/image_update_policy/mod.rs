@@ -14,6 +14,7 @@ mod inputs;
 mod lookups;
 mod measure;
 mod news;
+mod old_event;
 mod once;
 mod past;
 mod report;
@@ -195,6 +196,7 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     );
     context.notifications.tell(&context, policy, news);
     super::events::publish(&context.recorder, policy, report.notices).await;
+    old_event::publish(&context, policy, &outcome).await;
     measure::outcome(&context.metrics, &outcome, context.clock.now());
     Span::current().record("outcome", report.health.as_str());
     context

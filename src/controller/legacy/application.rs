@@ -12,9 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
-use super::objects::{self, APPLICATION_API, APPLICATION_KIND, is_converted, is_current, is_owned};
+use super::objects::{self, APPLICATION_API, APPLICATION_KIND, is_current, is_owned};
 use super::{Key, Legacy, Standing};
 use crate::api::legacy::{Converted, convert};
+use crate::api::v1alpha1::annotations::is_converted;
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicySpec, ImageWatch, Reason};
 use crate::controller::applications::Known;
 use crate::controller::context::{Context, GuardedPolicy, key};

@@ -22,13 +22,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::application::Outcome;
-use self::objects::is_converted;
 use self::old_updater::Standing;
 use self::queue::Queue;
 use super::applications::Known;
 use super::context::Context;
 use super::scope::{ALL, ApplicationScope};
 use super::status::names;
+use crate::api::v1alpha1::annotations::is_converted;
 use crate::config::RunConfig;
 
 /// Namespace and name.
@@ -71,11 +71,6 @@ struct Memory {
     told: HashMap<Key, String>,
     /// Whether there may be watches that nobody needs.
     has_unused: bool,
-}
-
-/// Whether a policy was made from annotations, so that those of its Application go before it.
-pub(super) fn is_made_from_annotations(policy: &ObjectMeta) -> bool {
-    objects::is_converted(policy)
 }
 
 impl Legacy {

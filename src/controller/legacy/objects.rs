@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::api::v1alpha1::annotations::is_converted;
 use crate::api::v1alpha1::{
     ImageUpdatePolicy, ImageWatch, ORIGIN_ANNOTATIONS, ORIGIN_LABEL, Reason, annotations,
 };
@@ -25,12 +26,6 @@ pub(super) const APPLICATION_KIND: &str = "Application";
 
 /// The most that a policy's annotation says of problems, in bytes; a condition shows less.
 const LONGEST_PROBLEMS_BYTES: usize = 4096;
-
-/// Whether the object was made from annotations, and nobody has taken it over since.
-pub(super) fn is_converted(meta: &ObjectMeta) -> bool {
-    let label = meta.labels.as_ref().and_then(|it| it.get(ORIGIN_LABEL));
-    label.is_some_and(|it| it == ORIGIN_ANNOTATIONS)
-}
 
 /// Whether the policy may be deleted: it was made for the Application of its name.
 pub(super) fn is_owned(meta: &ObjectMeta) -> bool {

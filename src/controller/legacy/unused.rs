@@ -7,8 +7,8 @@ use kube::core::Resource;
 use tracing::{info, warn};
 
 use super::application::exactly;
-use super::objects::is_converted;
 use crate::api::v1alpha1::ImageWatch;
+use crate::api::v1alpha1::annotations::is_converted;
 use crate::controller::context::Context;
 use crate::controller::status::names;
 

@@ -23,13 +23,13 @@ use tokio_util::sync::CancellationToken;
 use super::applications::Known;
 use super::context::{Context, Settings};
 use super::error::Error;
-use super::legacy::{Legacy, is_made_from_annotations};
+use super::legacy::Legacy;
 use super::notifications::Notifications;
 use super::scope::{ALL, ApplicationScope};
 use super::shards::Shards;
 use super::{image_update_policy, image_watch};
 use crate::api::legacy::convert;
-use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch};
+use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, annotations};
 use crate::argocd::application::Application;
 use crate::config::{ArgocdCredentials, DEFAULT_GIT_CACHE_BYTES};
 use crate::hosts::AllowedHosts;
@@ -238,7 +238,7 @@ fn with_converted(mut objects: Objects) -> (Objects, Vec<(String, Diagnostic)>) 
         };
         let found = objects.policies.iter().position(is_its);
         let is_superseded =
-            found.is_some_and(|at| !is_made_from_annotations(&objects.policies[at].metadata));
+            found.is_some_and(|at| !annotations::is_converted(&objects.policies[at].metadata));
         if is_superseded {
             continue;
         }

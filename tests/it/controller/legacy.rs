@@ -2,6 +2,8 @@
 
 mod cases;
 mod every_form;
+mod old_event;
+mod old_settings;
 mod old_updater;
 
 use std::fs;

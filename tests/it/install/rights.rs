@@ -12,8 +12,8 @@ use image_update_testkit::process::free_port;
 use image_update_testkit::registry::Registry;
 use image_update_testkit::stack::Assets;
 use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Event, Namespace, ServiceAccount};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -62,13 +62,19 @@ async fn install(server: &'static ApiServer, values: impl Fn(&str) -> Value) -> 
     std::fs::write(&kubeconfig, text.expect("there is one")).expect("a file can be written");
     // The cache's volume is a folder of ours.
     let volume = folder.path().join("cache").display().to_string();
+    // No annotation says that a registry speaks plain HTTP.
+    let conf = folder.path().join("registries.conf");
+    let host = registry.host();
+    let text = format!("registries:\n- name: test\n  prefix: {host}\n  api_url: http://{host}\n");
+    std::fs::write(&conf, text).expect("a file can be written");
+    let conf = format!("--registries-conf-path={}", conf.display());
     // In a pod, the Lease's namespace is the pod's.
     let own = format!("--leader-election-namespace={}", world.namespace);
     let flags = arguments(&objects)
         .into_iter()
         .filter(|argument| argument != "run" && !argument.starts_with("--log-"))
         .map(|argument| argument.replace("/var/cache/image-update-operator", &volume))
-        .chain([own])
+        .chain([conf, own])
         .collect();
     world.operate_as(kubeconfig, flags);
     let user = format!("system:serviceaccount:{}:{account}", world.namespace);
@@ -355,7 +361,10 @@ async fn application_says(world: &World, tag: &str) {
 async fn convert_and_stop(world: &World, image: &str) {
     let list = format!("web={image}");
     for annotations in [
-        json!({"argocd-image-updater.argoproj.io/image-list": list}),
+        json!({
+            "argocd-image-updater.argoproj.io/image-list": list,
+            "argocd-image-updater.argoproj.io/force-update": "true",
+        }),
         json!({}),
     ] {
         let is_annotated = annotations != json!({});
@@ -385,7 +394,23 @@ async fn convert_and_stop(world: &World, image: &str) {
                 }
             })
             .await;
+        if is_annotated {
+            old_event(world).await;
+        }
     }
+}
+
+/// The update is told as the predecessor told it.
+async fn old_event(world: &World) {
+    world
+        .until(&"the event", async || {
+            let events = world.api::<Event>().list(&ListParams::default()).await;
+            let events = events.map_err(|error| error.to_string())?.items;
+            let mut reasons = events.into_iter().filter_map(|event| event.reason);
+            let is_there = reasons.any(|reason| reason == "ImagesUpdated");
+            is_there.then_some(()).ok_or_else(|| "no event".to_owned())
+        })
+        .await;
 }
 
 /// One image that follows a watch by semver.
