@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::channel::mpsc::UnboundedSender;
+use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, Resource as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,7 @@ use super::clock::Clock;
 use super::legacy::Legacy;
 use super::notifications::Notifications;
 use super::once::Caller;
+use super::policy_index::PolicyIndex;
 use super::put_backs::PutBacks;
 use super::scope::ApplicationScope;
 use super::shards::Shards;
@@ -93,6 +94,8 @@ pub(super) struct Context {
     pub(super) shards: Shards,
     /// Asks for a watch to be reconciled now.
     pub(super) watch_trigger: UnboundedSender<ObjectRef<GuardedWatch>>,
+    /// What policies may be about.
+    pub(super) policy_index: PolicyIndex,
     /// Asks for a policy to be reconciled now.
     pub(super) policy_trigger: UnboundedSender<ObjectRef<GuardedPolicy>>,
     /// Cancelled once all watches are in their store.
@@ -195,6 +198,7 @@ impl Context {
             legacy,
             watches,
             policies,
+            policy_index: PolicyIndex::default(),
             shards: settings.shards,
             watch_trigger,
             policy_trigger,
@@ -235,15 +239,28 @@ impl Context {
 
     /// Forgets a policy that was deleted.
     pub(super) fn forget_policy(&self, policy: &ObjectMeta) {
+        self.policy_index.remove(&key(policy));
         self.policy_statuses.forget(policy);
         self.traces.forget(&key(policy));
         self.backoff.forget(policy);
         self.legacy.policy_gone(policy);
     }
 
+    /// A policy, by namespace and name.
+    pub(super) fn policy(
+        &self,
+        (namespace, name): &(String, String),
+    ) -> Option<Arc<GuardedPolicy>> {
+        self.policies.get(&ObjectRef::new(name).within(namespace))
+    }
+
     /// Asks for every policy that selects one of these Applications to be reconciled now.
     pub(super) fn trigger_policies_that_select(&self, applications: &[Arc<Known>]) {
-        for policy in self.policies.state() {
+        let keys = applications.iter().map(|known| known.key());
+        for policy in self.policy_index.selecting(keys) {
+            let Some(policy) = self.policy(&policy) else {
+                continue;
+            };
             let Ok(readable) = policy.0.as_ref() else {
                 continue;
             };
@@ -252,31 +269,27 @@ impl Context {
                 validate::selects(&readable.spec, reach, known.key(), &known.labels)
             };
             if applications.iter().any(selects) {
-                // The receiver is gone only while the operator stops.
-                drop(
-                    self.policy_trigger
-                        .unbounded_send(ObjectRef::from_obj(&*policy)),
-                );
+                self.trigger(&policy);
             }
         }
     }
 
     /// Asks for every policy that refers to the watch `name` of `namespace` to be reconciled now.
     pub(super) fn trigger_policies_of(&self, namespace: &str, name: &str) {
-        for policy in self.policies.state() {
-            if policy
-                .0
-                .as_ref()
-                .is_ok_and(|policy| policy.refers_to(namespace, name))
-            {
-                self.traces.leave(key(policy.meta()));
-                // The receiver is gone only while the operator stops.
-                drop(
-                    self.policy_trigger
-                        .unbounded_send(ObjectRef::from_obj(&*policy)),
-                );
+        for key in self.policy_index.referring(namespace, name) {
+            if let Some(policy) = self.policy(&key) {
+                self.traces.leave(key);
+                self.trigger(&policy);
             }
         }
+    }
+
+    fn trigger(&self, policy: &Arc<GuardedPolicy>) {
+        // The receiver is gone only while the operator stops.
+        drop(
+            self.policy_trigger
+                .unbounded_send(ObjectRef::from_obj(&**policy)),
+        );
     }
 }
 

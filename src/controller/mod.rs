@@ -16,6 +16,7 @@ mod legacy;
 mod notifications;
 mod observed;
 pub mod once;
+mod policy_index;
 mod put_backs;
 mod registries;
 mod remote_errors;

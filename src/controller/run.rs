@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::context::{Context, GuardedPolicy, GuardedWatch, Settings};
+use super::context::{Context, GuardedPolicy, GuardedWatch, Settings, key};
 use super::elect::Term;
 use super::gate::gate;
 use super::legacy::Legacy;
@@ -222,9 +222,15 @@ fn note_policy(context: &Context, event: &Event<GuardedPolicy>) {
     match event {
         Event::Delete(policy) => context.forget_policy(policy.meta()),
         Event::Apply(policy) | Event::InitApply(policy) => {
+            context.policy_index.put(policy);
             context.legacy.policy_changed(policy.meta());
         }
-        Event::Init | Event::InitDone => {}
+        Event::InitDone => {
+            let all = context.policies.state();
+            let all = all.iter().map(|policy| key(policy.meta())).collect();
+            context.policy_index.keep(&all);
+        }
+        Event::Init => {}
     }
 }
 

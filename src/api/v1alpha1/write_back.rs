@@ -141,6 +141,20 @@ pub struct TargetSpec {
     pub manifests: Option<ManifestsTarget>,
 }
 
+impl TargetSpec {
+    /// The path, as it is written; nothing if there is none.
+    pub fn path(&self) -> Option<&str> {
+        let kustomization = self.kustomization.as_ref().map(|it| it.path.as_str());
+        let helm_values = self.helm_values.as_ref().map(|it| it.path.as_str());
+        let manifests = self.manifests.as_ref().map(|it| it.path.as_str());
+        let argocd_source = self.argocd_source.as_ref();
+        kustomization
+            .or(helm_values)
+            .or(manifests)
+            .or_else(|| argocd_source?.path.as_deref())
+    }
+}
+
 /// Plain Kubernetes manifests: every place in them that names the image is written.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]

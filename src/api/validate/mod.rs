@@ -26,7 +26,7 @@ use problems::Collector;
 pub use problems::Problems;
 pub use write_back::{
     ApplicationRule, CommitModel, CredentialsModel, GitModel, Reach, TargetFormat, TargetModel,
-    TargetPlace, WriteBackModel, from_root, place, selects,
+    TargetPlace, WriteBackModel, from_root, one_application, place, selects,
 };
 
 /// The interval of an object whose own can't be read.

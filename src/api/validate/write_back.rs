@@ -116,6 +116,8 @@ pub struct TargetPlace {
 /// Which Applications are selected.
 #[derive(Clone, Debug)]
 pub struct ApplicationRule {
+    /// The namespace, if it is named, and the name, if they are those of one Application.
+    one: Option<(Option<String>, String)>,
     namespace: Option<Glob>,
     name: Option<Glob>,
     labels: BTreeMap<String, String>,
@@ -136,6 +138,14 @@ impl ApplicationRule {
     /// Whether it is about namespaces that are named, not just the policy's own.
     pub fn names_namespaces(&self) -> bool {
         self.namespace.is_some()
+    }
+
+    /// The one Application that it is about, as namespace and name, for a policy in the namespace
+    /// `own`; nothing if it may be about several.
+    pub fn one(&self, own: &str) -> Option<(String, String)> {
+        let (namespace, name) = self.one.as_ref()?;
+        let namespace = namespace.as_deref().unwrap_or(own);
+        Some((namespace.to_owned(), name.clone()))
     }
 
     /// Whether an Application of this namespace and name with these labels is selected.
@@ -233,7 +243,9 @@ fn read_application_rule(
         },
     };
     let labels = spec.selector.as_ref();
+    let one = one_application(spec, "");
     Some(ApplicationRule {
+        one: one.map(|(_, name)| (spec.namespace.clone(), name.to_owned())),
         namespace,
         name,
         labels: labels.map(|it| it.match_labels.clone()).unwrap_or_default(),
@@ -243,6 +255,18 @@ fn read_application_rule(
 
 /// What makes more of a name than itself.
 const GLOB_CHARACTERS: [char; 4] = ['*', '?', '[', '\\'];
+
+/// The one Application that a rule of a policy in the namespace `own` is about, as namespace and
+/// name; nothing if it may be about several.
+pub fn one_application<'a>(
+    rule: &'a ApplicationSelector,
+    own: &'a str,
+) -> Option<(&'a str, &'a str)> {
+    let namespace = rule.namespace.as_deref().unwrap_or(own);
+    let name = rule.name.as_deref()?;
+    let is_glob = |text: &str| text.contains(GLOB_CHARACTERS);
+    (!is_glob(namespace) && !is_glob(name)).then_some((namespace, name))
+}
 
 /// Whether a policy selects an Application; one that can't be read selects none.
 pub fn selects(

@@ -8,10 +8,12 @@ use image_update_core::remote::RepoFolder;
 use kube::ResourceExt as _;
 
 use super::destinations::{self, Destination, Selection};
-use crate::api::v1alpha1::{HelmImage, ImageSpec, ImageUpdatePolicy, PluginImage, annotations};
+use crate::api::v1alpha1::{
+    HelmImage, ImageSpec, ImageUpdatePolicy, PluginImage, TargetSpec, annotations,
+};
 use crate::api::validate::{self, Reach};
 use crate::controller::applications::Known;
-use crate::controller::context::GuardedPolicy;
+use crate::controller::context::{Context, GuardedPolicy};
 use crate::controller::error::Error;
 use crate::controller::scope::ApplicationScope;
 use crate::controller::status::names;
@@ -42,7 +44,57 @@ impl Field {
     }
 }
 
-/// Fails if an older policy writes a field that `policy` writes too.
+/// Where fields are, to tell quickly what is elsewhere: a thousand policies may write to one
+/// repository.
+struct Places {
+    /// Files and folders, and all folders above them.
+    above: BTreeSet<String>,
+    /// Folders.
+    folders: BTreeSet<String>,
+}
+
+impl Places {
+    fn of(fields: &BTreeSet<Field>) -> Self {
+        let paths = fields.iter().map(|field| field.path.as_str());
+        let folders = paths.clone().filter_map(|path| path.strip_suffix('/'));
+        Self {
+            above: paths
+                .flat_map(|path| with_folders(path.trim_end_matches('/')))
+                .collect(),
+            folders: folders.map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether a target may be one of them, or in one, or have one in it.
+    fn may_meet(&self, target: &TargetSpec) -> bool {
+        let path = validate::from_root(target.path().unwrap_or_default());
+        self.above.contains(path) || with_folders(path).any(|path| self.folders.contains(&path))
+    }
+}
+
+/// A path and the folders that it is in, up to the root, which is empty.
+fn with_folders(path: &str) -> impl Iterator<Item = String> {
+    let ends = path.match_indices('/').map(|(at, _)| &path[..at]);
+    ends.chain([path, ""]).map(str::to_owned)
+}
+
+/// The policies that may write where `selection` does.
+pub(super) fn rivals(selection: &Selection, context: &Context) -> Vec<Arc<GuardedPolicy>> {
+    let names: BTreeSet<String> = selection
+        .destinations
+        .iter()
+        .flat_map(Destination::applications)
+        .collect();
+    let names = names.iter().filter_map(|name| name.split_once('/'));
+    let mut rivals = context.policy_index.writing(remotes(selection));
+    rivals.append(&mut context.policy_index.selecting(names));
+    rivals
+        .iter()
+        .filter_map(|key| context.policy(key))
+        .collect()
+}
+
+/// Fails if an older one of the `rivals` writes a field that `policy` writes too.
 ///
 /// `applications` are those that the policy may select: where it meets others is among them.
 pub(super) fn check(
@@ -50,9 +102,10 @@ pub(super) fn check(
     selection: &Selection,
     applications: &[Arc<Known>],
     scope: &ApplicationScope,
-    all: &[Arc<GuardedPolicy>],
+    rivals: &[Arc<GuardedPolicy>],
 ) -> Result<(), Error> {
     let ours = fields(&policy.spec.images, selection);
+    let places = Places::of(&ours);
     let remotes: BTreeSet<String> = remotes(selection).collect();
     let own_names: BTreeSet<String> = selection
         .destinations
@@ -65,18 +118,19 @@ pub(super) fn check(
         .collect();
     let is_own = |known: &&Arc<Known>| own_names.contains(&known.key());
     let own_applications: Vec<&Arc<Known>> = applications.iter().filter(is_own).collect();
-    for other in all.iter().filter_map(|other| other.0.as_ref().ok()) {
-        // The cheap comparisons come first: this runs over every policy of the cluster.
+    for other in rivals.iter().filter_map(|other| other.0.as_ref().ok()) {
+        // The cheap comparisons come first: there may be many of one repository.
         let is_suspended = annotations::is_suspended(&other.metadata, other.spec.suspend);
         if is_suspended || !is_older(other, policy) {
             continue;
         }
         let reach = scope.reach(&other.metadata);
         let may_meet = match &other.spec.write_back.git {
-            Some(git) if other.spec.applications.is_empty() => git
-                .repository
-                .as_ref()
-                .is_some_and(|repository| remotes.contains(repository)),
+            Some(git) if other.spec.applications.is_empty() => {
+                let repository = git.repository.as_ref();
+                repository.is_some_and(|repository| remotes.contains(repository))
+                    && git.targets.iter().any(|target| places.may_meet(target))
+            }
             Some(_) | None => selects_one(other, reach, &own_applications),
         };
         if !may_meet {

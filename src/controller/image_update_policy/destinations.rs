@@ -1,6 +1,6 @@
 //! Where a policy writes, worked out for each Application that it selects. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use image_update_core::argocd::{self, Chosen, SourceType, choose, place};
@@ -153,17 +153,25 @@ pub(super) fn reached(
         return Ok(Vec::new());
     }
     let mut rules = model.applications.iter();
-    if !rules.any(ApplicationRule::names_namespaces) {
-        return Ok(context.applications.of_namespace(reach.namespace));
-    }
-    if !reach.beyond {
+    let is_wide = rules.any(ApplicationRule::names_namespaces);
+    if is_wide && !reach.beyond {
         return Err(Error::ApplicationsOutOfReach {
             argocd: context.application_scope.argocd.clone(),
         });
     }
-    let mut all = context.applications.all();
-    all.retain(|known| context.application_scope.covers(known.key().0));
-    Ok(all)
+    let named = model.applications.iter().map(|it| it.one(reach.namespace));
+    let mut found = match named.collect::<Option<BTreeSet<_>>>() {
+        Some(keys) => keys
+            .iter()
+            .filter_map(|key| context.applications.get(key))
+            .collect(),
+        None if is_wide => context.applications.all(),
+        None => context.applications.of_namespace(reach.namespace),
+    };
+    if is_wide {
+        found.retain(|known| context.application_scope.covers(known.key().0));
+    }
+    Ok(found)
 }
 
 /// Everything that a policy writes to, each by a text of its own: a branch of a remote, or an

@@ -222,8 +222,8 @@ async fn run(
     if selection.matched == Some(0) {
         return Err(Error::NoApplication);
     }
-    let all = context.policies.state();
-    conflict::check(policy, &selection, &applications, scope, &all)?;
+    let rivals = conflict::rivals(&selection, context);
+    conflict::check(policy, &selection, &applications, scope, &rivals)?;
 
     if let Some(git) = model.write_back.git()
         && let Some(url) = &git.url

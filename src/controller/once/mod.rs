@@ -199,6 +199,9 @@ pub async fn look(
     let scanned = needed.map(|watch| image_watch::look_once(watch, &context));
     fill(watch_writer, join_all(scanned).await);
     fill(policy_writer, objects.policies.clone());
+    for policy in context.policies.state() {
+        context.policy_index.put(&policy);
+    }
 
     let wakes = options.only.is_some();
     // All at once, so that those of one branch join one push, as in the operator.
