@@ -49,7 +49,7 @@ pub(super) fn compose(jobs: &mut [Job], snapshot: &Snapshot) -> Composition {
     };
     for group in groups(jobs) {
         let mut wishes = Vec::new();
-        let before = files.clone();
+        let mut before = Vec::new();
         for index in group {
             let Some(job) = jobs.get_mut(index) else {
                 continue;
@@ -60,7 +60,11 @@ pub(super) fn compose(jobs: &mut [Job], snapshot: &Snapshot) -> Composition {
                 Decided::Undecided => composition.parts[index] = Part::Undecided,
                 Decided::Write(edits) => {
                     for edit in edits {
-                        files.extend(edit.files.iter().map(new_content));
+                        for (path, content) in &edit.files {
+                            let content = Some(Bytes::copy_from_slice(content));
+                            let old = files.insert(path.clone(), content).flatten();
+                            before.push((path.clone(), old));
+                        }
                         wishes.push(Wish { job: index, edit });
                     }
                 }
@@ -72,7 +76,8 @@ pub(super) fn compose(jobs: &mut [Job], snapshot: &Snapshot) -> Composition {
         let part = match result {
             Ok(()) => Part::In(from..composition.drafts.len()),
             Err(error) => {
-                files = before;
+                // The last change is undone first.
+                files.extend(before.into_iter().rev());
                 Part::Failed(error)
             }
         };
@@ -81,10 +86,6 @@ pub(super) fn compose(jobs: &mut [Job], snapshot: &Snapshot) -> Composition {
         }
     }
     composition
-}
-
-fn new_content((path, content): (&RepoPath, &Vec<u8>)) -> (RepoPath, Option<Bytes>) {
-    (path.clone(), Some(Bytes::copy_from_slice(content)))
 }
 
 /// The drafts of a group: one where commits are shared, else one for each wish.
