@@ -1,7 +1,8 @@
 //! Thousands of Applications in one repository: how long from a new tag of all their images until
 //! every file in git is right, and what that costs.
 //!
-//! `cargo bench --bench applications -- 10000` measures another number than 1,000.
+//! `cargo bench --bench applications -- 10000` measures another number than 1,000, and with `batch`
+//! after it, commits that policies share.
 
 #![expect(clippy::print_stdout, reason = "it prints what it measured")]
 
@@ -35,6 +36,7 @@ struct World {
     registry: FaultyRegistry,
     git: GitServer,
     applications: usize,
+    granularity: &'static str,
 }
 
 #[tokio::main]
@@ -42,6 +44,11 @@ async fn main() -> anyhow::Result<()> {
     // `cargo bench` adds a flag of its own.
     let applications = std::env::args().find_map(|argument| argument.parse().ok());
     let applications = applications.unwrap_or(1_000);
+    let granularity = if std::env::args().any(|argument| argument == "batch") {
+        "Batch"
+    } else {
+        "PerPolicy"
+    };
     let server = ApiServer::start().await?;
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
     for crds in [own, Assets::locate()?.argocd_crds()?] {
@@ -53,6 +60,7 @@ async fn main() -> anyhow::Result<()> {
         registry: FaultyRegistry::start().await?,
         git: GitServer::builder().tls().start().await?,
         applications,
+        granularity,
     };
     world.release("1.0.0");
     world.commit_files()?;
@@ -153,6 +161,7 @@ impl World {
                     "writeBack": {"git": {
                         "credentials": {"secretRef": {"name": "git"}},
                         "targets": [{"kustomization": {"path": "."}}],
+                        "commit": {"granularity": self.granularity},
                     }},
                 },
             })
@@ -200,6 +209,7 @@ impl World {
     async fn measure(&self, operator: &Child, settled: Duration) -> anyhow::Result<()> {
         let requests = self.git.requests();
         let before = operator.processor_time()?;
+        let (at_rest, _) = operator.resident_mib()?;
         let pushes = self.git.git("env", &["rev-list", "--count", "main"])?;
 
         self.release("1.1.0");
@@ -225,8 +235,8 @@ impl World {
         self.git.fsck("env")?;
 
         println!(
-            "| {} Applications and policies, {IMAGES} images | measured |",
-            self.applications
+            "| {} Applications and policies, {IMAGES} images, commits {} | measured |",
+            self.applications, self.granularity
         );
         println!("|---|---|");
         let row = |what: &str, value: String| println!("| {what} | {value} |");
@@ -250,6 +260,7 @@ impl World {
         row("requests to git", requests.to_string());
         row("commits before, after", format!("{pushes}, {commits}"));
         row("processor time of the operator", seconds(spent));
+        row("resident before the release", format!("{at_rest:.0} MiB"));
         row(
             "resident at the end, at most",
             format!("{resident:.0} MiB, {peak:.0} MiB"),
