@@ -34,8 +34,9 @@ pub struct RunConfig {
     )]
     pub watch_namespaces: Vec<String>,
 
-    /// Hosts (`host`, `host:port` or `*.domain`) that registries and git remotes may have,
-    /// separated by commas. Unset: all but link-local addresses, which are always refused.
+    /// Hosts (`host`, `host:port` or `*.domain`) that registries, git remotes and receivers of
+    /// notifications may have, separated by commas. Unset: all but link-local addresses, which are
+    /// always refused.
     #[arg(
         long,
         env = "IMAGE_UPDATE_ALLOWED_HOSTS",
