@@ -159,7 +159,7 @@ impl Receiver {
                 NotificationFormat::Slack => Format::Slack,
                 NotificationFormat::CloudEvents => Format::CloudEvents,
             },
-            on: spec.on.iter().map(|it| of_spec(*it)).collect(),
+            on: spec.events.iter().map(|it| of_spec(*it)).collect(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use image_update_operator::generate::{self, GeneratedFile};
+use serde_json::Value;
 
 #[test]
 fn crds_are_what_the_types_say() {
@@ -22,6 +23,34 @@ fn roles_and_copies_of_crds_are_what_the_code_says() {
 fn references_are_what_the_code_says() {
     for file in generate::references() {
         check(&file);
+    }
+}
+
+/// The names of all properties, at any depth.
+fn properties(schema: &Value, names: &mut Vec<String>) {
+    let parts = match schema {
+        Value::Object(parts) => parts.values().collect(),
+        Value::Array(parts) => parts.iter().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    for part in parts {
+        properties(part, names);
+    }
+    let fields = schema["properties"].as_object();
+    names.extend(fields.into_iter().flatten().map(|(name, _)| name.clone()));
+}
+
+#[test]
+fn no_field_has_a_name_that_kubectl_reads_as_true_or_false() {
+    let mut names = Vec::new();
+    for file in generate::crds() {
+        let definition = serde_yaml::from_str(&file.content).expect("it is YAML");
+        properties(&definition, &mut names);
+    }
+    assert!(names.len() > 100, "{names:?}");
+    // The words of YAML 1.1, by which kubectl, helm and Argo CD read what people write.
+    for word in ["y", "n", "yes", "no", "on", "off"] {
+        assert!(!names.iter().any(|name| name == word), "{word}");
     }
 }
 

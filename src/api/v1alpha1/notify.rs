@@ -26,7 +26,7 @@ pub struct NotificationSpec {
     /// What is told. Default: all of it.
     #[serde(default = "all_events")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"))]
-    pub on: Vec<NotificationEvent>,
+    pub events: Vec<NotificationEvent>,
 }
 
 /// How a notification is written.

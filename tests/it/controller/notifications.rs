@@ -110,8 +110,8 @@ async fn formats_and_events_are_each_receivers_own_and_held_images_are_told() {
     let (mut world, _registry, inbox) = world(&[]).await;
     let reference = json!({"name": "inbox"});
     let notify = json!([
-        {"secretRef": reference, "format": "Slack", "on": ["Held"]},
-        {"secretRef": reference, "format": "CloudEvents", "on": ["Updated"]},
+        {"secretRef": reference, "format": "Slack", "events": ["Held"]},
+        {"secretRef": reference, "format": "CloudEvents", "events": ["Updated"]},
     ]);
     policy(&world, notify).await;
     world.start_operator();

@@ -262,6 +262,15 @@ fn values_that_mean_nothing_are_refused() {
         "config.allowExtCredentials needs config.registries",
     );
     refuses(
+        &json!({"replicaCount": 2, "config": {"shards": 3}}),
+        "config.shards needs a replicaCount of at least 3",
+    );
+    refuses(
+        &json!({"config": {"debugAddress": "0.0.0.0:8083"}}),
+        "debugAddress",
+    );
+    refuses(&json!({"config": {"notify": {"events": []}}}), "events");
+    refuses(
         &json!({"metrics": {"serviceMonitor": {"enabled": true}}}),
         "metrics.serviceMonitor needs metrics.enabled",
     );

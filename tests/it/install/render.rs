@@ -130,6 +130,9 @@ pub(super) fn everything() -> Value {
                 },
             ],
             "allowExtCredentials": true,
+            "notify": {"secretName": "inbox", "format": "slack", "events": ["failed", "held"]},
+            "shards": 2,
+            "debugAddress": "[::1]:8083",
         },
         "argocd": {
             "repositoryCredentials": "all", "legacyAnnotations": false,

@@ -170,6 +170,14 @@ fn variants(path: &str) -> (Value, Value) {
             set(&mut base, "config.registries", registries);
             None
         }
+        "config.notify.format" | "config.notify.events" => {
+            set(&mut base, "config.notify.secretName", json!("inbox"));
+            None
+        }
+        "config.shards" => {
+            set(&mut base, "replicaCount", json!(2));
+            None
+        }
         _ if path.starts_with("webhook.") && path != "webhook.enabled" => {
             set(&mut base, "webhook.enabled", json!(true));
             let is_of_ingress = path.starts_with("webhook.ingress.");
