@@ -22,7 +22,7 @@ use super::{
     session::{Built, Destination, Session, Tip},
     update::{CommitDraft, Paths, Receipt, Snapshot, UpdateRequest},
 };
-use crate::metrics::{GitOperation, Metrics};
+use crate::metrics::{GitOperation, GitOutcome, Metrics};
 
 /// How often an update is tried when others keep writing to the branch.
 const MAX_ATTEMPTS: u32 = 6;
@@ -121,10 +121,7 @@ impl Remote {
         let started = Instant::now();
         let result = read(&mut session, branch, paths).await;
         let outcome = measure::read(&result);
-        session
-            .metrics()
-            .git_operation(GitOperation::Read, outcome, started.elapsed());
-        session.finish().await;
+        conclude(&mut session, GitOperation::Read, outcome, started).await;
         if result.is_err() {
             session.forget_capabilities();
         }
@@ -138,10 +135,7 @@ impl Remote {
         let started = Instant::now();
         let result = preview(&mut session, request).await;
         let outcome = measure::read(&result);
-        session
-            .metrics()
-            .git_operation(GitOperation::Read, outcome, started.elapsed());
-        session.finish().await;
+        conclude(&mut session, GitOperation::Read, outcome, started).await;
         if result.is_err() {
             session.forget_capabilities();
         }
@@ -177,10 +171,7 @@ impl Remote {
             Err(error) => Err(error),
         };
         let outcome = measure::read(&result);
-        session
-            .metrics()
-            .git_operation(GitOperation::Read, outcome, started.elapsed());
-        session.finish().await;
+        conclude(&mut session, GitOperation::Read, outcome, started).await;
         if result.is_err() {
             session.forget_capabilities();
         }
@@ -228,10 +219,7 @@ impl Remote {
         if let Ok(receipt) = &result {
             note(receipt);
         }
-        session
-            .metrics()
-            .git_operation(GitOperation::Update, outcome, started.elapsed());
-        session.finish().await;
+        conclude(&mut session, GitOperation::Update, outcome, started).await;
         if result.is_err() {
             session.forget_capabilities();
         }
@@ -246,6 +234,18 @@ impl std::fmt::Debug for Remote {
             .field("url", &self.url)
             .finish_non_exhaustive()
     }
+}
+
+/// Counts an operation, and ends what it left running.
+async fn conclude(
+    session: &mut Session,
+    operation: GitOperation,
+    outcome: GitOutcome,
+    started: Instant,
+) {
+    let time = started.elapsed();
+    session.metrics().git_operation(operation, outcome, time);
+    session.finish().await;
 }
 
 /// Says on the current span what was written.
