@@ -24,6 +24,9 @@ fn everything() -> Metrics {
     });
     metrics.kubernetes_request(Some(404));
     metrics.leading(true);
+    metrics.webhook("ghcr", "accepted");
+    metrics.webhook_scan("ImageWatch");
+    metrics.notification("sent");
     metrics
 }
 
@@ -57,6 +60,8 @@ fn what_happened_is_counted() {
     check(r#"image_update_git_bytes_total{direction="received",service="git-upload-pack"} 20"#);
     check("image_update_git_push_races_total 1");
     check("image_update_leader 1");
+    check(r#"image_update_webhook_requested_scans_total{kind="ImageWatch"} 1"#);
+    check(r#"image_update_notifications_total{outcome="sent"} 1"#);
     check(r#"image_update_git_batch_policies_bucket{le="2"} 0"#);
     check(r#"image_update_git_batch_policies_bucket{le="5"} 1"#);
     check("image_update_tag_to_commit_seconds_count 1");
