@@ -137,11 +137,9 @@ impl Index {
 fn topics(policy: &ImageUpdatePolicy) -> BTreeSet<Topic> {
     let own = policy.metadata.namespace.as_deref().unwrap_or_default();
     let spec = &policy.spec;
-    let watches = spec.images.iter().filter_map(|image| {
-        let watch = image.watch_ref.as_ref()?;
-        let namespace = watch.namespace.as_deref().unwrap_or(own);
-        Some(Topic::Watch((namespace.to_owned(), watch.name.clone())))
-    });
+    let watches = policy
+        .watches()
+        .map(|(namespace, name)| Topic::Watch((namespace.to_owned(), name.to_owned())));
     let applications = spec.applications.iter().map(|rule| {
         let named = validate::one_application(rule, own);
         named.map_or(Topic::AnyApplication, |(namespace, name)| {

@@ -147,17 +147,17 @@ impl Waiting {
 
 /// The objects that are to be looked at after a push.
 fn targets(context: &Context, push: &Push) -> BTreeSet<Target> {
-    let watches: BTreeMap<_, _> = context
+    let watches: BTreeSet<_> = context
         .watches
         .state()
         .into_iter()
         .filter(|watch| watch.0.as_ref().is_ok_and(|watch| is_of(watch, push)))
-        .map(|watch| (key(watch.meta()), watch))
+        .map(|watch| key(watch.meta()))
         .collect();
     let mut found = BTreeSet::new();
     for policy in context.policies.state() {
         let Ok(policy) = &policy.0 else { continue };
-        let concerns = concerns(policy, &push.repositories, |key| watches.contains_key(key));
+        let concerns = concerns(policy, &push.repositories, &watches);
         if !concerns || annotations::is_suspended(&policy.metadata, policy.spec.suspend) {
             continue;
         }
@@ -171,7 +171,7 @@ fn targets(context: &Context, push: &Push) -> BTreeSet<Target> {
         let own = key(&policy.metadata);
         for image in &model.images {
             let watch = watch_of(image, &own.0);
-            let watch = watch.filter(|key| watches.contains_key(key));
+            let watch = watch.filter(|key| watches.contains(key));
             let is_inline = is_inline(image, &push.repositories);
             if watch.is_none() && !is_inline || !could_select(&image.policy, &push.tag) {
                 continue;
@@ -209,17 +209,14 @@ fn shows(watch: &ImageWatch, tag: &Tag) -> bool {
 fn concerns(
     policy: &ImageUpdatePolicy,
     repositories: &[Repository],
-    is_watched: impl Fn(&(String, String)) -> bool,
+    watches: &BTreeSet<(String, String)>,
 ) -> bool {
-    let own = key(&policy.metadata).0;
-    policy.spec.images.iter().any(|image| {
-        let is_inline = |text: &String| text.parse().is_ok_and(|it| repositories.contains(&it));
-        let watch = image.watch_ref.as_ref().map(|watch| {
-            let namespace = watch.namespace.clone().unwrap_or_else(|| own.clone());
-            (namespace, watch.name.clone())
-        });
-        image.image.as_ref().is_some_and(is_inline) || watch.is_some_and(|it| is_watched(&it))
-    })
+    let is_inline = |text: &String| text.parse().is_ok_and(|it| repositories.contains(&it));
+    let is_watched = |(namespace, name): (&str, &str)| {
+        watches.contains(&(namespace.to_owned(), name.to_owned()))
+    };
+    let mut inline = policy.spec.images.iter().filter_map(|it| it.image.as_ref());
+    inline.any(is_inline) || policy.watches().any(is_watched)
 }
 
 /// The watch of an image of a policy in the namespace `own`.

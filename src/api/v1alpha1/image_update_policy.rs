@@ -392,14 +392,16 @@ pub struct PluginImage {
 impl ImageUpdatePolicy {
     /// Whether an image of the policy takes its tags from the ImageWatch `name` of `namespace`.
     pub fn refers_to(&self, namespace: &str, name: &str) -> bool {
+        self.watches().any(|watch| watch == (namespace, name))
+    }
+
+    /// The watches that it refers to, by namespace and name.
+    pub fn watches(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.metadata.namespace.as_deref().unwrap_or_default();
-        self.spec
-            .images
-            .iter()
+        let references = self.spec.images.iter();
+        references
             .filter_map(|image| image.watch_ref.as_ref())
-            .any(|watch| {
-                watch.name == name && watch.namespace.as_deref().unwrap_or(own) == namespace
-            })
+            .map(move |watch| (watch.namespace.as_deref().unwrap_or(own), &*watch.name))
     }
 }
 

@@ -110,17 +110,9 @@ async fn read(kube: &Client, namespace: &str, name: &str) -> Result<Objects, Fai
             .hint("image-update-operator get -A lists those that there are")
     })?;
     let mut watches: Vec<ImageWatch> = list(Api::namespaced(kube.clone(), namespace)).await?;
-    let named = policy
-        .spec
-        .images
-        .iter()
-        .filter_map(|it| it.watch_ref.as_ref());
-    for reference in named {
-        let Some(other) = reference.namespace.as_deref().filter(|it| *it != namespace) else {
-            continue;
-        };
+    for (other, name) in policy.watches().filter(|(other, _)| *other != namespace) {
         let api: Api<ImageWatch> = Api::namespaced(kube.clone(), other);
-        watches.extend(api.get_opt(&reference.name).await.map_err(refused)?);
+        watches.extend(api.get_opt(name).await.map_err(refused)?);
     }
     let selectors = &policy.spec.applications;
     let applications: Vec<Application> = if selectors.is_empty() {

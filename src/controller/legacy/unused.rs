@@ -62,15 +62,8 @@ fn referred_to(context: &Context) -> (HashSet<(String, String)>, HashSet<String>
             unreadable.insert(own.to_owned());
             continue;
         };
-        let watches = policy.spec.images.iter();
-        referred.extend(
-            watches
-                .filter_map(|image| image.watch_ref.as_ref())
-                .map(|watch| {
-                    let namespace = watch.namespace.as_deref().unwrap_or(own);
-                    (namespace.to_owned(), watch.name.clone())
-                }),
-        );
+        let watches = policy.watches();
+        referred.extend(watches.map(|(namespace, name)| (namespace.to_owned(), name.to_owned())));
     }
     for ((namespace, _), watches) in &context.legacy.memory().needs {
         referred.extend(

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use self::assign::{Targets, assign, shard_of_object};
-use super::context::{Context, GuardedPolicy, key};
+use super::context::{Context, key};
 use super::image_update_policy::targets;
-use super::status::names;
+use crate::api::v1alpha1::ImageUpdatePolicy;
 use crate::config::ShardConfig;
 
 /// Namespace and name.
@@ -153,7 +153,9 @@ impl Shards {
         for policy in policies.iter().filter(|it| self.selects(it.meta())) {
             let key = key(policy.meta());
             let shard = assigned.get(&key).copied().unwrap_or_default();
-            for watch in watches_of(policy) {
+            let watches = policy.0.iter().flat_map(ImageUpdatePolicy::watches);
+            for (namespace, name) in watches {
+                let watch = (namespace.to_owned(), name.to_owned());
                 needs.entry(watch).or_default().insert(shard);
             }
             if shard == own {
@@ -228,20 +230,4 @@ pub(super) async fn follow(context: Arc<Context>) {
         () = context.stop.cancelled() => {}
         () = following => {}
     }
-}
-
-/// The watches that a policy refers to.
-fn watches_of(policy: &GuardedPolicy) -> Vec<Key> {
-    let Ok(policy) = &policy.0 else {
-        return Vec::new();
-    };
-    let own = names(&policy.metadata).0;
-    let references = policy.spec.images.iter();
-    references
-        .filter_map(|image| image.watch_ref.as_ref())
-        .map(|watch| {
-            let namespace = watch.namespace.as_deref().unwrap_or(own);
-            (namespace.to_owned(), watch.name.clone())
-        })
-        .collect()
 }
