@@ -1,7 +1,9 @@
-//! Name resolution for git remotes and receivers of notifications.
+//! Name resolution for registries, git remotes and receivers of notifications.
 //!
 //! The system's resolver, with one rule on top: a name that leads to a link-local address is
-//! refused, so that a record in somebody's DNS cannot point the operator at a metadata service.
+//! refused, so that a record in somebody's DNS cannot point the operator at a metadata service. The
+//! rule is on the addresses that are then connected to, so a name that changes its address between a
+//! check and a connection gains nothing.
 //! Behind an HTTP proxy the proxy resolves, and the rule is the proxy's to make.
 
 use std::net::SocketAddr;
@@ -48,4 +50,31 @@ pub(crate) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, 
         return Err(ResolveError::LinkLocal);
     }
     Ok(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn finds_other_addresses() {
+        let name = "localhost".parse().expect("localhost is a name");
+        let found = Resolver
+            .resolve(name)
+            .await
+            .expect("every system knows localhost");
+        assert!(found.into_iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[tokio::test]
+    async fn hides_link_local_addresses() {
+        let name = "169.254.169.254"
+            .parse()
+            .expect("an address can stand for a name");
+        let refusal = Resolver.resolve(name).await.err().expect("nothing is left");
+        assert!(
+            matches!(refusal.downcast_ref(), Some(ResolveError::LinkLocal)),
+            "{refusal}"
+        );
+    }
 }

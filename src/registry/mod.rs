@@ -39,7 +39,6 @@ mod inside;
 mod manifest;
 mod pace;
 mod refusal;
-mod resolver;
 mod retry;
 mod session;
 mod tags;

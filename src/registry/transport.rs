@@ -14,7 +14,7 @@ use rustls::InvalidMessage;
 use rustls::crypto::{CryptoProvider, ring};
 
 use super::access::{Access, AccessKey};
-use super::resolver::{OnlyLinkLocal, Resolver};
+use crate::hosts::resolver::{ResolveError, Resolver};
 
 /// The time a connection may take, its TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,7 +136,7 @@ impl Failure {
         let mut is_tls = false;
         let mut cause = error.source();
         while let Some(current) = cause {
-            if current.is::<OnlyLinkLocal>() {
+            if let Some(ResolveError::LinkLocal) = current.downcast_ref() {
                 return Self::LinkLocal;
             }
             if let Some(error) = current.downcast_ref() {
@@ -189,7 +189,6 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::resolver::LookUp;
 
     /// Without this, link-local addresses behind a name would be asked.
     #[tokio::test]
@@ -201,7 +200,7 @@ mod tests {
         let error = sent.expect_err("the name has no address");
         let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
         assert!(
-            causes.any(<dyn std::error::Error>::is::<LookUp>),
+            causes.any(|it| matches!(it.downcast_ref(), Some(ResolveError::Lookup(_)))),
             "{error:?}"
         );
     }
