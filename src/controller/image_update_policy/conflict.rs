@@ -80,14 +80,9 @@ fn with_folders(path: &str) -> impl Iterator<Item = String> {
 
 /// The policies that may write where `selection` does.
 pub(super) fn rivals(selection: &Selection, context: &Context) -> Vec<Arc<GuardedPolicy>> {
-    let names: BTreeSet<String> = selection
-        .destinations
-        .iter()
-        .flat_map(Destination::applications)
-        .collect();
-    let names = names.iter().filter_map(|name| name.split_once('/'));
+    let keys = selection.application_keys();
     let mut rivals = context.policy_index.writing(remotes(selection));
-    rivals.append(&mut context.policy_index.selecting(names));
+    rivals.append(&mut context.policy_index.selecting(keys));
     rivals
         .iter()
         .filter_map(|key| context.policy(key))
@@ -107,16 +102,8 @@ pub(super) fn check(
     let ours = fields(&policy.spec.images, selection);
     let places = Places::of(&ours);
     let remotes: BTreeSet<String> = remotes(selection).collect();
-    let own_names: BTreeSet<String> = selection
-        .destinations
-        .iter()
-        .flat_map(Destination::applications)
-        .collect();
-    let own_names: BTreeSet<(&str, &str)> = own_names
-        .iter()
-        .filter_map(|name| name.split_once('/'))
-        .collect();
-    let is_own = |known: &&Arc<Known>| own_names.contains(&known.key());
+    let own: BTreeSet<(&str, &str)> = selection.application_keys().collect();
+    let is_own = |known: &&Arc<Known>| own.contains(&known.key());
     let own_applications: Vec<&Arc<Known>> = applications.iter().filter(is_own).collect();
     for other in rivals.iter().filter_map(|other| other.0.as_ref().ok()) {
         // The cheap comparisons come first: there may be many of one repository.

@@ -68,6 +68,13 @@ impl Destination {
         }
     }
 
+    /// The Applications whose files are there, by namespace and name.
+    pub(super) fn application_keys(&self) -> impl Iterator<Item = (&str, &str)> {
+        let targets = self.targets().iter();
+        let facts = targets.filter_map(|target| target.application.as_deref());
+        facts.map(|facts| (facts.namespace.as_str(), facts.name.as_str()))
+    }
+
     /// The Applications whose files are there, as `namespace/name`.
     pub(super) fn applications(&self) -> Vec<String> {
         let targets = self.targets();
@@ -88,6 +95,14 @@ pub(super) struct Selection {
     pub(super) refused: Vec<(String, Error)>,
     /// How many Applications there are; `None` for a policy that selects none by itself.
     pub(super) matched: Option<usize>,
+}
+
+impl Selection {
+    /// The Applications that can be written, by namespace and name; each as often as it has targets.
+    pub(super) fn application_keys(&self) -> impl Iterator<Item = (&str, &str)> {
+        let destinations = self.destinations.iter();
+        destinations.flat_map(Destination::application_keys)
+    }
 }
 
 /// Files by the remote and the branch they are in.

@@ -148,11 +148,8 @@ async fn with_login<'a>(
 
 /// The projects of the Applications whose files a destination has.
 fn projects(destination: &Destination, context: &Context) -> BTreeSet<String> {
-    let names = destination.applications();
-    let keys = names.iter().filter_map(|name| {
-        let (namespace, name) = name.split_once('/')?;
-        Some((namespace.to_owned(), name.to_owned()))
-    });
+    let keys = destination.application_keys();
+    let keys = keys.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
     keys.filter_map(|key| context.applications.get(&key))
         .map(|it| it.facts.project.clone())
         .collect()
