@@ -68,8 +68,7 @@ pub async fn update(
             return Ok(Outcome::Unchanged);
         };
         let before = source.overrides();
-        let noted = application.annotations().get(wrote::ANNOTATION);
-        let noted = Wrote::parse(noted.map(String::as_str));
+        let noted = Wrote::on(&application.metadata);
         let Some(after) = edit(&before, noted) else {
             return Ok(Outcome::Unchanged);
         };

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use kube::core::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 /// The annotation of an Application that holds the note, as JSON. It is written with the values.
@@ -18,8 +19,17 @@ const MOST_POLICIES: usize = 16;
 pub struct Wrote(BTreeMap<String, BTreeMap<String, String>>);
 
 impl Wrote {
-    /// Reads the annotation. What can't be read says nothing.
-    pub fn parse(annotation: Option<&str>) -> Self {
+    /// Reads the annotation of an Application. What can't be read says nothing.
+    pub fn on(application: &ObjectMeta) -> Self {
+        let annotations = application.annotations.as_ref();
+        Self::parse(
+            annotations
+                .and_then(|all| all.get(ANNOTATION))
+                .map(String::as_str),
+        )
+    }
+
+    fn parse(annotation: Option<&str>) -> Self {
         annotation
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default()

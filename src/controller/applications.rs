@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use image_update_core::{argocd, legacy};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event};
@@ -21,7 +22,7 @@ use super::context::{Context, key};
 use super::error::Error;
 use super::scope;
 use crate::argocd::application::{Application, SourceSpec};
-use crate::argocd::wrote::{self, Wrote};
+use crate::argocd::wrote::Wrote;
 
 /// How many Applications are listed at once: one may have a megabyte, most of which is not kept.
 const PAGE_SIZE: u32 = 100;
@@ -72,6 +73,18 @@ impl Known {
         (&self.facts.namespace, &self.facts.name)
     }
 
+    /// A reference to it, for events.
+    pub(super) fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(Application::api_version(&()).into_owned()),
+            kind: Some(Application::kind(&()).into_owned()),
+            namespace: Some(self.facts.namespace.clone()),
+            name: Some(self.facts.name.clone()),
+            uid: Some(self.uid.clone()),
+            ..ObjectReference::default()
+        }
+    }
+
     pub(super) fn of(application: &Application) -> Self {
         let sources = application.sources();
         let annotations = application.annotations().iter();
@@ -84,12 +97,7 @@ impl Known {
                 .map(|(key, value)| (key.clone(), value.clone()))
                 .collect(),
             overrides: sources.into_iter().map(SourceSpec::overrides).collect(),
-            wrote: Wrote::parse(
-                application
-                    .annotations()
-                    .get(wrote::ANNOTATION)
-                    .map(String::as_str),
-            ),
+            wrote: Wrote::on(&application.metadata),
             is_generated: is_generated(application),
         }
     }

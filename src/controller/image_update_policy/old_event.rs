@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use image_update_core::plan::Plan;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::api::core::v1::{Event, EventSource};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, PostParams};
 use kube::core::ObjectMeta;
@@ -90,14 +90,7 @@ fn event(application: &Known, attempt: &Attempt, write: &Write, now: Timestamp) 
             annotations: Some(notes),
             ..ObjectMeta::default()
         },
-        involved_object: ObjectReference {
-            api_version: Some("argoproj.io/v1alpha1".to_owned()),
-            kind: Some("Application".to_owned()),
-            namespace: Some(facts.namespace.clone()),
-            name: Some(facts.name.clone()),
-            uid: Some(application.uid.clone()),
-            ..ObjectReference::default()
-        },
+        involved_object: application.reference(),
         type_: Some("Normal".to_owned()),
         reason: Some("ImagesUpdated".to_owned()),
         message: Some(format!("Successfully updated application '{}'", facts.name)),

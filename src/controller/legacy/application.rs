@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use image_update_core::legacy::{self, Diagnostic};
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::{NamespaceResourceScope, ObjectMeta, Resource};
 use kube::runtime::reflector::ObjectRef;
@@ -12,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
 
-use super::objects::{self, APPLICATION_API, APPLICATION_KIND, is_current, is_owned};
+use super::objects::{self, APPLICATION_KIND, is_current, is_owned};
 use super::{Key, Legacy, Standing};
 use crate::api::legacy::{Converted, convert};
 use crate::api::v1alpha1::annotations::is_converted;
@@ -255,14 +254,7 @@ fn refusal(note: String) -> Notice {
 }
 
 async fn tell(context: &Context, known: &Known, notice: Option<Notice>) {
-    let application = ObjectReference {
-        api_version: Some(APPLICATION_API.to_owned()),
-        kind: Some(APPLICATION_KIND.to_owned()),
-        namespace: Some(known.facts.namespace.clone()),
-        name: Some(known.facts.name.clone()),
-        uid: Some(known.uid.clone()),
-        ..ObjectReference::default()
-    };
+    let application = known.reference();
     if let Some(notice) = &notice {
         warn!(
             object.kind = APPLICATION_KIND,
