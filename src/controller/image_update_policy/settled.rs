@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gix::ObjectId;
-use image_update_core::plan::{Placement, State};
+use image_update_core::plan::{Placement, State, value};
 use image_update_core::remote::{BranchName, RemoteUrl};
 use image_update_core::template::target_key;
 
@@ -260,13 +260,6 @@ fn values_of_applications(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
 fn standing(placement: &Placement) -> Option<String> {
     let tag = placement.decision.as_ref()?.selected.as_ref()?;
     Some(value(tag, placement.digest.as_ref()))
-}
-
-fn value(tag: &impl ToString, digest: Option<&impl ToString>) -> String {
-    match digest {
-        Some(digest) => format!("{}@{}", tag.to_string(), digest.to_string()),
-        None => tag.to_string(),
-    }
 }
 
 #[cfg(test)]

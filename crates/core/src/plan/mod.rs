@@ -13,6 +13,7 @@ mod settled;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use crate::image::{Candidate, Digest, Repository, Tag};
 use crate::policy::{Decision, Policy, Reason};
@@ -178,6 +179,14 @@ pub struct Change {
     pub old: Option<String>,
     /// The new tag, with its digest where one is written.
     pub new: String,
+}
+
+/// A tag with its digest, where one is written: a value as [`Change::new`] has it.
+pub fn value(tag: &impl Display, digest: Option<&impl Display>) -> String {
+    match digest {
+        Some(digest) => format!("{tag}@{digest}"),
+        None => tag.to_string(),
+    }
 }
 
 /// Why a target can't be written.

@@ -5,7 +5,7 @@ use super::digest::{WantedDigest, wanted_digest};
 use super::format::{self, Current, Edits, FormatError};
 use super::settled::TakenBack;
 use super::target::{Format, Target};
-use super::{Change, Digests, ImageInput, Placement, Plan, State, TargetProblem};
+use super::{Change, Digests, ImageInput, Placement, Plan, State, TargetProblem, value};
 use crate::argocd::live_image;
 use crate::image::{Reference, Tag};
 use crate::remote::RepoPath;
@@ -74,10 +74,7 @@ impl File<'_> {
             let change = Change {
                 image: current.name,
                 old: placement.current.clone(),
-                new: match digest {
-                    Some(digest) => format!("{tag}@{digest}"),
-                    None => tag.to_string(),
-                },
+                new: value(&tag, digest),
             };
             let says = |content: &[u8]| {
                 let edits = format::edits(format, content, image, &tag, digest);
