@@ -3,12 +3,12 @@
 //! Nobody waits for it: a receiver that does not answer holds up no update. What can't be sent is
 //! an event of the policy, which names the Secret and never the address.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use image_update_core::notification::{Format, Kind, Notification};
+use image_update_core::secret::SecretData;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource as _;
 use kube::runtime::events::EventType;
@@ -260,7 +260,8 @@ async fn send(context: &Context, receiver: &Receiver, news: &Notification) -> Re
         }
         Place::Folder(folder) => {
             let sent = async {
-                let address = Address::of_secret(&read(folder).await)?;
+                let data = read(folder).await;
+                let address = Address::of_secret(&data)?;
                 notify::send(&address, allowed, &body).await
             };
             sent.await.map_err(Error::OfFolder)
@@ -269,8 +270,8 @@ async fn send(context: &Context, receiver: &Receiver, news: &Notification) -> Re
 }
 
 /// The files of a folder as the data of a Secret; what can't be read is missing.
-async fn read(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut data = BTreeMap::new();
+async fn read(folder: &Path) -> SecretData {
+    let mut data = SecretData::default();
     for name in FILES {
         let Ok(file) = tokio::fs::File::open(folder.join(name)).await else {
             continue;
