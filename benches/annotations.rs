@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use image_update_operator::api::v1alpha1::{ImageUpdatePolicy, ImageWatch};
 use image_update_operator::argocd::application::Application;
@@ -79,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     let watches: Api<ImageWatch> = Api::namespaced(kube.clone(), &namespace);
     // What follows from the last decision is over by then.
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let resident = resident(&operator)?;
+    let (resident, _) = operator.resident_mib()?;
     operator.kill();
 
     let before = (versions(&policies).await?, versions(&watches).await?);
@@ -87,7 +86,7 @@ async fn main() -> anyhow::Result<()> {
     tokio::time::sleep(REST).await;
     let after = (versions(&policies).await?, versions(&watches).await?);
     let written = changed(&before.0, &after.0) + changed(&before.1, &after.1);
-    let restarted = self::resident(&operator)?;
+    let (restarted, _) = operator.resident_mib()?;
 
     println!("| {APPLICATIONS} annotated Applications of {IMAGES} images | measured | target |");
     println!("|---|---|---|");
@@ -112,16 +111,6 @@ fn changed(before: &Versions, after: &Versions) -> usize {
         .iter()
         .filter(|(name, version)| after.get(*name) != Some(version));
     all.count() + after.len().saturating_sub(before.len())
-}
-
-/// Resident memory in MiB.
-fn resident(operator: &Child) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", operator.pid()))?;
-    let mut lines = status.lines();
-    let line = lines.find_map(|it| it.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|it| it.split_whitespace().next());
-    let kib: f64 = kib.context("there is no VmRSS")?.parse()?;
-    Ok(kib / 1024.0)
 }
 
 /// Applications that run none of their images, so that nothing is written to them.

@@ -37,6 +37,16 @@ const FILES: &[(&str, &[u8])] = &[
     (VALUES, b"image:\n  tag: 1.0.0\n"),
 ];
 
+/// A server of [`FILES`] that can leave files out, or not.
+async fn server(allow_filter: bool) -> Result<GitServer> {
+    let server = GitServer::builder()
+        .allow_filter(allow_filter)
+        .start()
+        .await?;
+    server.create_repository("env", FILES)?;
+    Ok(server)
+}
+
 /// A remote with the server's authority and the right credential.
 fn remote(server: &GitServer, name: &str) -> Result<Remote> {
     remote_with(server, name, |_| {})

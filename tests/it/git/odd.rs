@@ -7,16 +7,12 @@ use image_update_operator::git::{
 };
 use image_update_testkit::git_server::{Entry, GitServer};
 
-use super::{FILES, VALUES, check_path_error, path, remote, request, set_tag};
+use super::{VALUES, check_path_error, path, remote, request, server, set_tag};
 
 #[tokio::test]
 async fn files_that_git_filters_are_refused() -> Result<()> {
     for allow_filter in [true, false] {
-        let server = GitServer::builder()
-            .allow_filter(allow_filter)
-            .start()
-            .await?;
-        server.create_repository("env", FILES)?;
+        let server = server(allow_filter).await?;
         let attributes: [(&str, &[u8]); 3] = [
             (
                 ".gitattributes",
@@ -57,11 +53,7 @@ async fn files_that_git_filters_are_refused() -> Result<()> {
 #[tokio::test]
 async fn names_that_are_no_text_are_kept_as_they_are() -> Result<()> {
     for allow_filter in [true, false] {
-        let server = GitServer::builder()
-            .allow_filter(allow_filter)
-            .start()
-            .await?;
-        server.create_repository("env", FILES)?;
+        let server = server(allow_filter).await?;
         let entries = [
             Entry::Named(b"apps/shop/caf\xe9.yaml", b"latin: 1\n"),
             Entry::Named(b"apps/\xff\xfe/values.yaml", b"tag: 1\n"),

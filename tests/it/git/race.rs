@@ -9,16 +9,14 @@ use image_update_operator::git::{
 };
 use image_update_testkit::git_server::{Fault, GitServer};
 
-use super::{FILES, PASSWORD, USER, VALUES, check_error, remote, request, set_tag, with_tag};
+use super::{
+    FILES, PASSWORD, USER, VALUES, check_error, remote, request, server, set_tag, with_tag,
+};
 
 #[tokio::test]
 async fn somebody_elses_commits_are_kept() -> Result<()> {
     for allow_filter in [true, false] {
-        let server = GitServer::builder()
-            .allow_filter(allow_filter)
-            .start()
-            .await?;
-        server.create_repository("env", FILES)?;
+        let server = server(allow_filter).await?;
         let remote = remote(&server, "env")?;
         set_tag(&remote, VALUES, "1.1.0").await?;
 

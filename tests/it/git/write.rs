@@ -11,7 +11,7 @@ use image_update_testkit::git_server::{Entry, GitServer, ObjectFormat};
 
 use super::{
     FILES, PASSWORD, USER, VALUES, branch, check_path_error, draft, path, refused_write, remote,
-    request, set_tag, with_tag,
+    request, server, set_tag, with_tag,
 };
 
 #[tokio::test]
@@ -62,11 +62,7 @@ async fn change_is_pushed_over_tls_with_basic_auth() -> Result<()> {
 #[tokio::test]
 async fn unchanged_poll_is_one_request_and_warm_write_is_two() -> Result<()> {
     for allow_filter in [true, false] {
-        let server = GitServer::builder()
-            .allow_filter(allow_filter)
-            .start()
-            .await?;
-        server.create_repository("env", FILES)?;
+        let server = server(allow_filter).await?;
         let remote = remote(&server, "env")?;
         set_tag(&remote, VALUES, "1.1.0").await?;
 
@@ -115,11 +111,7 @@ async fn cold_read_fetches_only_the_trees_and_files_on_the_way() -> Result<()> {
 #[tokio::test]
 async fn only_the_intended_path_differs_and_modes_are_kept() -> Result<()> {
     for allow_filter in [true, false] {
-        let server = GitServer::builder()
-            .allow_filter(allow_filter)
-            .start()
-            .await?;
-        server.create_repository("env", FILES)?;
+        let server = server(allow_filter).await?;
         let entries = [
             Entry::Executable("apps/shop/run.sh", b"tag: 1\n"),
             Entry::Symlink("apps/shop/link", "../bank"),
@@ -288,11 +280,7 @@ async fn change_in_a_large_directory_is_a_small_push() -> Result<()> {
 #[tokio::test]
 async fn paths_that_are_no_plain_files_are_refused() -> Result<()> {
     for allow_filter in [true, false] {
-        let server = GitServer::builder()
-            .allow_filter(allow_filter)
-            .start()
-            .await?;
-        server.create_repository("env", FILES)?;
+        let server = server(allow_filter).await?;
         let large = vec![b'x'; 5 * 1024 * 1024 + 1];
         let entries = [
             Entry::Symlink("link", "/etc/passwd"),
