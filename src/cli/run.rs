@@ -17,6 +17,7 @@ use crate::metrics::kubernetes::KubernetesLayer;
 pub(super) async fn run(config: &RunConfig) -> anyhow::Result<()> {
     crate::tls::install_provider();
     let metrics = Metrics::new();
+    metrics.sharded(config.shard.shards);
     let kube = client(&metrics).await.context(
         "no cluster to talk to: set KUBECONFIG, or run inside a cluster with a service account",
     )?;

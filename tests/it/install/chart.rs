@@ -177,25 +177,6 @@ fn each_alert_leads_to_its_runbook_and_any_may_be_left_out() {
 }
 
 #[test]
-fn as_many_leaders_are_missed_as_there_are_shards() {
-    for (shards, expected) in [(1, "< 1"), (3, "< 3")] {
-        let values = json!({
-            "replicaCount": 3,
-            "config": {"shards": shards},
-            "metrics": {"prometheusRule": {"enabled": true}},
-        });
-        let objects = rendered(&values, NAMESPACE);
-        let groups = the(&objects, "PrometheusRule")["spec"]["groups"].as_array();
-        let rules = groups.into_iter().flatten();
-        let mut rules = rules.flat_map(|group| group["rules"].as_array().into_iter().flatten());
-        let rule = rules.find(|rule| rule["alert"] == "ImageUpdateNoLeader");
-        let rule = rule.expect("there is the alert");
-        let condition = rule["expr"].as_str().expect("an alert has a condition");
-        assert!(condition.ends_with(expected), "{condition}");
-    }
-}
-
-#[test]
 fn prometheus_finds_the_metrics_of_the_pod() {
     let objects = rendered(&everything(), NAMESPACE);
     let monitor = the(&objects, "ServiceMonitor");
