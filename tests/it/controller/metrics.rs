@@ -11,7 +11,7 @@ use crate::alerts::complaints;
 use crate::world::{World, kustomization};
 
 /// Where a test's operator serves.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     address: String,
 }
 
@@ -24,7 +24,7 @@ impl Pages {
     }
 
     /// Of the operator that is started with this flag.
-    pub(super) fn with_flag() -> (Self, String) {
+    pub(crate) fn with_flag() -> (Self, String) {
         let port = free_port().expect("there is a free port");
         let address = format!("127.0.0.1:{port}");
         let flag = format!("--metrics-address={address}");
@@ -32,7 +32,7 @@ impl Pages {
     }
 
     /// Status and body of a page; an error while nobody listens.
-    pub(super) async fn get(&self, path: &str) -> Result<(u16, String), String> {
+    pub(crate) async fn get(&self, path: &str) -> Result<(u16, String), String> {
         let url = format!("http://{}{path}", self.address);
         let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
@@ -41,7 +41,7 @@ impl Pages {
     }
 
     /// The samples, each by its name with labels.
-    pub(super) async fn scrape(&self) -> Result<BTreeMap<String, f64>, String> {
+    pub(crate) async fn scrape(&self) -> Result<BTreeMap<String, f64>, String> {
         let (status, text) = self.get("/metrics").await?;
         assert_eq!(status, 200, "{text}");
         Ok(parse(&text))

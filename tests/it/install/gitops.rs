@@ -11,7 +11,6 @@ use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
 use super::render::{NAMESPACE, command, project, rendered, the};
-use super::server_side::apply;
 use crate::gitops::health_check;
 use crate::world::{World, kustomization, resource};
 
@@ -206,7 +205,7 @@ async fn the_health_checks_are_merged_as_the_guide_says() {
         "metadata": {"name": "argocd-cm", "namespace": world.namespace}, "data": own,
     });
     for object in [the(&objects, "ConfigMap"), &argocd] {
-        let applied = apply(world.server, object, false).await;
+        let applied = world.server.apply(object, false).await;
         applied.expect("the API server takes the ConfigMap");
     }
     let kubectl = Assets::locate().and_then(|assets| assets.kubectl());

@@ -2,9 +2,6 @@
 
 use image_update_testkit::apiserver::ApiServer;
 use image_update_testkit::stack::Assets;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
-use kube::core::GroupVersionKind;
-use kube::discovery::{self, Scope};
 use serde_json::{Value, json};
 
 use super::render::{
@@ -48,10 +45,10 @@ async fn taken(server: &ApiServer, objects: &[Value], what: &str) {
     assert!(!objects.is_empty(), "{what} renders nothing");
     let mut refused = Vec::new();
     for object in objects {
-        if let Err(error) = apply(server, object, true).await {
+        if let Err(error) = server.apply(object, true).await {
             refused.push(format!(
-                "{} {}: {error}",
-                object["kind"], object["metadata"]["name"]
+                "{error}: {:?}",
+                std::error::Error::source(&error)
             ));
         }
     }
@@ -63,34 +60,7 @@ async fn namespaces(server: &ApiServer, names: &[&str]) {
         let namespace = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
         });
-        let applied = apply(server, &namespace, false).await;
+        let applied = server.apply(&namespace, false).await;
         applied.expect("a namespace can be made");
     }
-}
-
-/// Applies an object as `kubectl apply --server-side` does; unknown fields are errors.
-pub(super) async fn apply(
-    server: &ApiServer,
-    object: &Value,
-    dry_run: bool,
-) -> Result<DynamicObject, kube::Error> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let version = text(&object["apiVersion"]);
-    let (group, version) = version.split_once('/').unwrap_or(("", &version));
-    let kind = GroupVersionKind::gvk(group, version, &text(&object["kind"]));
-    let kube = server.client().await.expect("there is a client");
-    let (resource, capabilities) = discovery::pinned_kind(&kube, &kind).await?;
-    let api: Api<DynamicObject> = if capabilities.scope == Scope::Cluster {
-        Api::all_with(kube, &resource)
-    } else {
-        let namespace = text(&object["metadata"]["namespace"]);
-        Api::namespaced_with(kube, &namespace, &resource)
-    };
-    let parameters = PatchParams {
-        dry_run,
-        field_validation: Some(ValidationDirective::Strict),
-        ..PatchParams::apply("install").force()
-    };
-    let name = text(&object["metadata"]["name"]);
-    api.patch(&name, &parameters, &Patch::Apply(object)).await
 }

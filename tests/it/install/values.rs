@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use image_update_operator::generate::GeneratedFile;
 use serde_json::{Map, Value, json};
 
-use super::render::{NAMESPACE, chart, everything, rendered};
+use super::render::{NAMESPACE, everything, folder, rendered};
 use crate::generated::check;
 
 /// What the README's table follows.
@@ -21,7 +21,7 @@ struct Documented {
 }
 
 fn source() -> String {
-    std::fs::read_to_string(chart().join("values.yaml")).expect("it can be read")
+    std::fs::read_to_string(folder().join("values.yaml")).expect("it can be read")
 }
 
 fn defaults() -> Value {
@@ -87,7 +87,7 @@ fn generated_readme_has_a_row_for_every_value() {
 
 #[test]
 fn the_schema_knows_every_value_and_no_other() {
-    let text = std::fs::read_to_string(chart().join("values.schema.json"));
+    let text = std::fs::read_to_string(folder().join("values.schema.json"));
     let schema: Value = serde_json::from_str(&text.expect("it can be read")).expect("it is JSON");
     let mut known = BTreeSet::new();
     collect(&schema, "", &mut known);
