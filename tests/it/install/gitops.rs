@@ -228,15 +228,3 @@ async fn the_health_checks_are_merged_as_the_guide_says() {
         assert_eq!(merged[key], *check, "{key}");
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn kubectl_explains_every_field() {
-    let world = World::start().await;
-    for kind in ["imagewatch", "imageupdatepolicy"] {
-        for part in ["spec", "status"] {
-            let page = said(&kubectl(&world, &["explain", &format!("{kind}.{part}")]));
-            assert!(page.contains("FIELDS:"), "{page}");
-            assert!(!page.contains("<no description>"), "{page}");
-        }
-    }
-}

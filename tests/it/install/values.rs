@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use image_update_operator::generate::GeneratedFile;
 use serde_json::{Map, Value, json};
 
-use super::render::{NAMESPACE, everything, folder, rendered};
+use super::lands;
+use super::render::{NAMESPACE, everything, folder, refusal, rendered};
 use crate::generated::check;
 
 /// What the README's table follows.
@@ -113,17 +114,47 @@ fn collect(schema: &Value, path: &str, paths: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_value_does_something() {
+fn every_value_does_something_where_it_should() {
     let source = source();
     let all = documented(&source);
-    let mut idle = Vec::new();
-    for leaf in leaves(&all) {
+    let leaves = leaves(&all);
+    let mut problems = Vec::new();
+    for leaf in &leaves {
         let (base, other) = variants(&leaf.path);
-        if rendered(&base, NAMESPACE) == rendered(&other, NAMESPACE) {
-            idle.push(leaf.path.as_str());
+        let (before, after) = (rendered(&base, NAMESPACE), rendered(&other, NAMESPACE));
+        let value = other.pointer(&pointer(&leaf.path));
+        let value = value.expect("the variant has another value");
+        if lands::problem(&leaf.path, value, &before).is_none() {
+            problems.push(format!("{}: it is there without the value, too", leaf.path));
         }
+        problems.extend(lands::problem(&leaf.path, value, &after));
     }
-    assert!(idle.is_empty(), "values without effect: {idle:?}");
+    assert!(problems.is_empty(), "{problems:#?}");
+    let rows: Vec<&str> = lands::paths().collect();
+    let expected: Vec<&str> = leaves.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(rows, expected, "a row for each value, in order");
+}
+
+#[test]
+fn a_slip_of_the_pen_is_refused_wherever_it_is() {
+    let source = source();
+    let all = documented(&source);
+    let leaves: BTreeSet<String> = leaves(&all).into_iter().map(|it| it.path.clone()).collect();
+    let is_leaf = |path: &str| leaves.contains(path);
+    let parts = all.iter().map(|it| it.path.as_str());
+    let mut seen = 0;
+    for part in parts.filter(|path| !is_leaf(path)).chain([""]) {
+        let slip = format!("{part}.enabeld");
+        let mut values = json!({});
+        set(&mut values, slip.trim_start_matches('.'), json!(true));
+        let said = refusal(&values);
+        assert!(said.contains("'enabeld'"), "{slip}: {said}");
+        // It says where, too.
+        let place = format!("'{}'", pointer(part).trim_end_matches('/'));
+        assert!(said.contains(&place), "{slip}: no {place} in {said}");
+        seen += 1;
+    }
+    assert!(seen > 15, "{seen}");
 }
 
 /// Parts of the values, each with what has to be true for the rest of it to count.
