@@ -162,6 +162,7 @@ component build helm helm.sh/helm/v4
 component build kustomize sigs.k8s.io/kustomize/kustomize/v5
 component build kubectl k8s.io/kubernetes
 component build promtool github.com/prometheus/prometheus
+component build actionlint github.com/rhysd/actionlint
 component copy_crds argocd-crds github.com/argoproj/argo-cd/v3 'manifests/crds/%-crd.yaml' \
     application applicationset appproject
 component copy_crds prometheus-operator-crds github.com/prometheus-operator/prometheus-operator \
