@@ -54,6 +54,14 @@ const ROWS: &[(&str, Place)] = &[
             "helm.sh/resource-policy",
         ),
     ),
+    (
+        "crds.annotations",
+        At("CustomResourceDefinition", "/metadata/annotations"),
+    ),
+    (
+        "crds.additionalLabels",
+        At("CustomResourceDefinition", "/metadata/labels"),
+    ),
     ("watchNamespaces", Flag("--watch-namespaces")),
     ("config.logLevel", Flag("--log-level")),
     ("config.logFormat", Flag("--log-format")),
@@ -220,6 +228,10 @@ const ROWS: &[(&str, Place)] = &[
         "serviceAccount.annotations",
         At("ServiceAccount", "/metadata/annotations"),
     ),
+    (
+        "serviceAccount.labels",
+        At("ServiceAccount", "/metadata/labels"),
+    ),
     ("rbac.create", IsNot("ClusterRole")),
     (
         "rbac.secretNames",
@@ -249,12 +261,25 @@ const ROWS: &[(&str, Place)] = &[
         "extraEnvFrom",
         At("Deployment", "/spec/template/spec/containers/0/envFrom"),
     ),
+    (
+        "initContainers",
+        At("Deployment", "/spec/template/spec/initContainers"),
+    ),
     ("volumes", At("Deployment", VOLUMES)),
     (
         "volumeMounts",
         At(
             "Deployment",
             "/spec/template/spec/containers/0/volumeMounts",
+        ),
+    ),
+    (
+        "extraObjects",
+        // Its template was rendered.
+        Says(
+            "ConfigMap",
+            "/data",
+            r#"{"release":"image-update-operator"}"#,
         ),
     ),
     (

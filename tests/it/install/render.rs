@@ -89,7 +89,7 @@ pub(super) fn arguments(objects: &[Value]) -> Vec<String> {
 
 /// Values that use everything that the chart has, at once.
 pub(super) fn everything() -> Value {
-    json!({
+    let mut values = json!({
         "replicaCount": 2,
         "image": {"tag": "1.2.3", "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "pull"}],
@@ -121,7 +121,14 @@ pub(super) fn everything() -> Value {
         "tracing": {"endpoint": "http://collector:4318", "samplingRatio": 0.25},
         "metrics": watched(),
         "podDisruptionBudget": {"enabled": true, "maxUnavailable": "50%"},
-        "serviceAccount": {"annotations": {"example.com/role": "a"}},
+        "crds": {
+            "annotations": {"argocd.argoproj.io/sync-wave": "-1"},
+            "additionalLabels": {"example.com/d": "d"},
+        },
+        "serviceAccount": {
+            "annotations": {"example.com/role": "a"},
+            "labels": {"azure.workload.identity/use": "true"},
+        },
         "networkPolicy": {
             "enabled": true,
             "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
@@ -142,6 +149,25 @@ pub(super) fn everything() -> Value {
         "extraArgs": ["--cache-dir=/cache"],
         "extraEnvFrom": [{"secretRef": {"name": "registry-pairs"}}],
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        "initContainers": [{
+            "name": "login", "image": "registry.example.com/login:1",
+            "volumeMounts": [{"name": "scripts", "mountPath": "/scripts"}],
+        }],
+        "extraObjects": [{
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "extra", "namespace": "{{ .Release.Namespace }}"},
+            "data": {"release": "{{ .Release.Name }}"},
+        }],
+    });
+    for (name, value) in placed().as_object().into_iter().flatten() {
+        values[name] = value.clone();
+    }
+    values
+}
+
+/// Everything about where the pod runs, what it is marked with, and what is mounted.
+fn placed() -> Value {
+    json!({
         "volumes": [
             {"name": "scripts", "configMap": {"name": "scripts", "defaultMode": 0o555}},
             {"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}},

@@ -239,7 +239,7 @@ async fn populate(team: &World, registry: &Registry) {
 }
 
 /// Goes through the life of an installation: it begins, is told of pushes, and loses a pod.
-async fn serves_all_policies(mut installed: Installed) {
+async fn serves_all_policies(server: &ApiServer, mut installed: Installed) {
     installed.is_everywhere("1.0.0", 1).await;
     let standby = installed.settles(1).await.expect("one stands by");
     // Whoever stands by hands over what it is told.
@@ -255,6 +255,17 @@ async fn serves_all_policies(mut installed: Installed) {
     dead.process.kill();
     installed.settles(0).await;
     installed.release("1.2.0", &installed.replicas[0], 3).await;
+
+    // All pods are one account, and nothing that it asked for was refused.
+    let requests = server.audited(installed.replicas[0].pod.user());
+    let requests = requests.expect("there is a log");
+    let asked = |verb, resource| {
+        let mut requests = requests.iter();
+        requests.any(|it| it.verb == verb && it.resource == resource && it.status == 200)
+    };
+    assert!(asked("update", "leases") && asked("patch", "imagewatches"));
+    let refused: Vec<_> = requests.iter().filter(|it| it.status == 403).collect();
+    assert!(refused.is_empty(), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,7 +280,8 @@ async fn three_pods_with_rights_in_two_namespaces_share_their_policies() {
     });
     let namespace = server.namespace("install").await;
     let namespace = namespace.expect("a namespace can be made");
-    serves_all_policies(Installed::new(server, &namespace, teams, values).await).await;
+    let installed = Installed::new(server, &namespace, teams, values).await;
+    serves_all_policies(server, installed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -284,5 +296,6 @@ async fn three_pods_with_rights_in_the_cluster_share_all_policies() {
     let defined = server.install(&definitions).await;
     defined.expect("the API server takes the definitions");
     let teams = vec![World::on(server).await, World::on(server).await];
-    serves_all_policies(Installed::new(server, NAMESPACE, teams, json!({})).await).await;
+    let installed = Installed::new(server, NAMESPACE, teams, json!({})).await;
+    serves_all_policies(server, installed).await;
 }
