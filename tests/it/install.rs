@@ -11,4 +11,5 @@ mod render;
 mod replicas;
 mod rights;
 mod server_side;
+mod settings;
 mod values;

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use image_update_testkit::apiserver::ApiServer;
 use image_update_testkit::stack::Assets;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::render::{NAMESPACE, RELEASE, command, folder, project};
+use super::kustomizations::built;
+use super::render::{NAMESPACE, RELEASE, command, folder, project, rendered, the};
 
 const GUIDE: &str = "docs/guides/install.md";
 
@@ -85,6 +86,59 @@ fn commands(heading: &str) -> Vec<String> {
         .collect();
     assert!(!blocks.is_empty(), "{heading} has commands");
     blocks
+}
+
+/// The blocks of YAML of a page, each with what it says.
+fn blocks(page: &str) -> Vec<(String, Value)> {
+    let text = std::fs::read_to_string(project(page)).expect("there is the page");
+    let blocks = text.split("```yaml\n").skip(1);
+    let blocks = blocks.filter_map(|block| block.split("```").next());
+    blocks
+        .map(|text| {
+            let value = serde_yaml::from_str(text).expect("it is YAML");
+            (text.to_owned(), value)
+        })
+        .collect()
+}
+
+/// The overlay of a guide, whose paths begin at the project.
+fn overlay(value: &Value) -> Vec<Value> {
+    let mut kustomization = value.clone();
+    for names in ["resources", "components"] {
+        for name in kustomization[names].as_array_mut().into_iter().flatten() {
+            let path = name.as_str().and_then(|it| it.strip_prefix("config/"));
+            *name = Value::from(path.expect("the guide names folders of config"));
+        }
+    }
+    built(kustomization)
+}
+
+#[test]
+fn values_and_overlays_of_the_guides_are_taken_and_do_something() {
+    let (mut values, mut overlays) = (0, 0);
+    let default = rendered(&json!({}), NAMESPACE);
+    for page in [GUIDE, "docs/guides/webhooks.md", "docs/guides/observe.md"] {
+        for (text, block) in blocks(page) {
+            if block["kind"] == "Kustomization" {
+                assert!(overlay(&block).len() > default.len(), "{page}: {text}");
+                overlays += 1;
+            } else if block["patches"].is_array() {
+                let mut kustomization = block.clone();
+                kustomization["resources"] = json!(["config/default"]);
+                let objects = overlay(&kustomization);
+                let spec = &the(&objects, "Deployment")["spec"];
+                assert_eq!(spec["replicas"], 3, "{page}: {text}");
+                let variables = &spec["template"]["spec"]["containers"][0]["env"];
+                let expected = json!([{"name": "IMAGE_UPDATE_SHARDS", "value": "3"}]);
+                assert_eq!(*variables, expected, "{page}: {text}");
+                overlays += 1;
+            } else if block["apiVersion"].is_null() && block["spec"].is_null() {
+                assert_ne!(rendered(&block, NAMESPACE), default, "{page}: {text}");
+                values += 1;
+            }
+        }
+    }
+    assert!(values >= 5 && overlays == 2, "{values} {overlays}");
 }
 
 /// A copy of the chart as an earlier version may have been: without a field of a definition.

@@ -83,16 +83,26 @@ fn comparable(objects: Vec<Value>) -> BTreeMap<String, Value> {
 /// objects stay where they are.
 #[track_caller]
 pub(super) fn overlaid(base: &str, components: &[&str], namespace: Option<&str>) -> Vec<Value> {
+    let mut kustomization = json!({"resources": [base], "components": components});
+    if let Some(namespace) = namespace {
+        kustomization["namespace"] = json!(namespace);
+    }
+    built(kustomization)
+}
+
+/// What kustomize makes of an overlay that names bases and components as if it stood in `config`.
+#[track_caller]
+pub(super) fn built(mut kustomization: Value) -> Vec<Value> {
     let folder = tempfile::tempdir().expect("a folder can be made");
     // Kustomize takes relative paths only.
     let above = folder.path().canonicalize().expect("the folder is there");
     let above = "../".repeat(above.components().count() - 1);
     let config = project("config").display().to_string();
-    let path = |name: &str| format!("{above}{}/{name}", config.trim_start_matches('/'));
-    let components: Vec<String> = components.iter().map(|name| path(name)).collect();
-    let mut kustomization = json!({"resources": [path(base)], "components": components});
-    if let Some(namespace) = namespace {
-        kustomization["namespace"] = json!(namespace);
+    for names in ["resources", "components"] {
+        for name in kustomization[names].as_array_mut().into_iter().flatten() {
+            let path = name.as_str().expect("a name is text");
+            *name = json!(format!("{above}{}/{path}", config.trim_start_matches('/')));
+        }
     }
     let file = folder.path().join("kustomization.yaml");
     std::fs::write(&file, kustomization.to_string()).expect("a file can be written");
@@ -101,7 +111,7 @@ pub(super) fn overlaid(base: &str, components: &[&str], namespace: Option<&str>)
 
 /// What the component `webhooks` has as values.
 fn webhooks() -> Value {
-    json!({"enabled": true, "secretName": "image-update-operator-webhooks"})
+    json!({"enabled": true, "secretName": "image-update-webhooks"})
 }
 
 /// What the component `monitoring` has as values.
