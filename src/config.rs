@@ -125,8 +125,8 @@ pub struct RunConfig {
     )]
     pub refresh_applications: bool,
 
-    /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a push does
-    /// not count.
+    /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a registry or
+    /// a push does not count.
     #[arg(
         long,
         env = "IMAGE_UPDATE_CONCURRENCY",

@@ -53,9 +53,12 @@ pub(super) struct Context {
     pub(super) registries: Registries,
     /// Git remotes.
     pub(super) remotes: Remotes,
-    /// One permit for each policy that may be looked at at once. Waiting for others to join a push
-    /// takes none, or there would be no others.
+    /// One permit for each policy that may be looked at at once. Waiting for a registry takes none,
+    /// or those that do not answer would hold up all; and waiting for others to join a push takes
+    /// none, or there would be no others.
     pub(super) permits: Semaphore,
+    /// The same for watches.
+    pub(super) watch_permits: Semaphore,
     /// Scans that watches and policies share.
     pub(super) scans: Scans,
     /// The tags of each watch.
@@ -181,6 +184,7 @@ impl Context {
             remotes: Remotes::new(stop.clone(), metrics.clone(), settings.git_cache_bytes)
                 .with_journal(settings.caller.as_ref().map(|it| Arc::clone(&it.journal))),
             permits: Semaphore::new(usize::from(settings.concurrency)),
+            watch_permits: Semaphore::new(usize::from(settings.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
@@ -218,6 +222,11 @@ impl Context {
     pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed; if it were, waiting for it would be the greater harm.
         self.permits.acquire().await.ok()
+    }
+
+    /// Waits until fewer watches than permitted are looked at.
+    pub(super) async fn watch_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.watch_permits.acquire().await.ok()
     }
 
     /// Waits until all watches and policies are known. Before that nothing can be said about

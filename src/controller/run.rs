@@ -103,7 +103,9 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(
         Controller::for_stream(watch_stream, watches)
-            .with_config(settings.clone().concurrency(config.concurrency))
+            // Watches that wait for a registry must not keep others from being scanned: see
+            // `Context::watch_permits`.
+            .with_config(settings.clone().concurrency(0))
             .reconcile_on(triggered_watches)
             .graceful_shutdown_on(stop.clone().cancelled_owned())
             .run(image_watch::reconcile, error_policy, Arc::clone(&context))

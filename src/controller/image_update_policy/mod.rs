@@ -234,10 +234,10 @@ async fn run(
         });
     }
 
-    let permit = context.permit().await;
     let images = gather::images(policy, &model, context)
         .instrument(info_span!("gather"))
         .await;
+    let permit = context.permit().await;
     let destinations = if images.iter().all(|image| image.tags.is_err()) {
         Vec::new()
     } else {

@@ -70,6 +70,7 @@ pub(super) async fn reconcile(
     } else {
         run(watch, &context).await
     };
+    let _permit = context.watch_permit().await;
     let failures = context.backoff.record(&watch.metadata, outcome.is_ok());
     let report = Report::new(watch, previous.as_ref(), &outcome, failures, now);
     log(&outcome, &report);
@@ -119,7 +120,9 @@ async fn run(watch: &ImageWatch, context: &Context) -> Result<Outcome, Error> {
         });
     }
     let (namespace, name) = names(&watch.metadata);
+    let permit = context.watch_permit().await;
     let access = access(namespace, &watch.spec, &model, context).await?;
+    drop(permit);
     let handled = watch.status.as_ref();
     let handled = handled.and_then(|status| status.last_handled_reconcile_at.as_deref());
     let max_age = if annotations::is_requested(&watch.metadata, handled) {
