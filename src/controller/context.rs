@@ -1,14 +1,14 @@
 //! What every reconciliation shares; nothing here is about one object.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::applications::{Applications, Known};
@@ -30,6 +30,7 @@ use crate::api::v1alpha1::{
 use crate::api::validate;
 use crate::config::{ArgocdCredentials, RunConfig};
 use crate::hosts::AllowedHosts;
+use crate::leader::Holders;
 use crate::metrics::Metrics;
 use crate::registry::{self, conf::Registries};
 use crate::telemetry::Handover;
@@ -110,6 +111,8 @@ pub(super) struct Context {
     pub(super) policies_are_known: CancellationToken,
     /// Cancelled once this replica leads, so that it may write.
     pub(super) leads: CancellationToken,
+    /// Who holds the Leases, once an election has begun.
+    pub(super) holders: OnceLock<watch::Receiver<Holders>>,
     /// Cancelled once the operator is told to stop.
     pub(super) stop: CancellationToken,
     /// The traces of watches whose policies are to be reconciled, by namespace and name.
@@ -209,6 +212,7 @@ impl Context {
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
             leads: CancellationToken::new(),
+            holders: OnceLock::new(),
             stop,
             traces: Handover::default(),
             notifications: settings.notifications,

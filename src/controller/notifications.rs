@@ -136,6 +136,11 @@ impl Notifications {
         }
     }
 
+    /// How many are under way or wait.
+    pub(super) fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// Waits until all is sent, for a few seconds at most.
     pub(super) async fn finish(&self) {
         self.under_way.close();
