@@ -227,3 +227,46 @@ async fn probes_say_whether_the_operator_lives_and_is_ready() {
         assert_eq!(status, Ok(404), "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_logged_changes_while_the_operator_runs() {
+    let (mut world, _registry) = World::with_app(&[("README", b"")]).await;
+    let debug = format!("127.0.0.1:{}", free_port().expect("there is a free port"));
+    world.flag(&format!("--debug-address={debug}"));
+    world.flag("--log-level=info");
+    world.start_operator();
+    world.watch_becomes("app", "Succeeded").await;
+    let url = |path: &str| format!("http://{debug}/debug/{path}");
+    let client = reqwest::Client::new();
+    let get = async |path: &str| {
+        let answer = client.get(url(path)).send().await.expect("it answers");
+        answer.text().await.expect("it is text")
+    };
+    let put = async |body: &'static str| {
+        let sent = client.put(url("log-level")).body(body).send().await;
+        sent.expect("it answers").status().as_u16()
+    };
+    let is_debugged = || world.logs().contains(" DEBUG ");
+    assert_eq!(get("log-level").await, "info\n");
+    assert!(!is_debugged());
+    assert_eq!(put("a=b=c").await, 400);
+    assert_eq!(put("debug,hyper=warn").await, 200);
+    assert_eq!(get("log-level").await, "debug,hyper=warn\n");
+    world.request("ImageWatch", "app").await;
+    world
+        .until(&"a line of another level", async || {
+            if is_debugged() {
+                Ok(())
+            } else {
+                Err(String::new())
+            }
+        })
+        .await;
+    let state = get("state").await;
+    let state: serde_json::Value = serde_json::from_str(&state).expect("it is JSON");
+    let host = &state["registries"][0];
+    let is_there = host["host"]
+        .as_str()
+        .is_some_and(|it| it.starts_with("http"));
+    assert!(is_there && host["waiting"] == 0, "{state:#}");
+}
