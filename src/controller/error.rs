@@ -135,7 +135,7 @@ pub(super) enum Error {
     WatchNotReady {
         /// Name of the watch.
         name: String,
-        /// Its `Ready` message, if it is failing.
+        /// Why it will not have any soon; `None` while its first scan is under way.
         why: Option<String>,
     },
 

@@ -135,7 +135,8 @@ fn guide(reason: Reason) -> Guide {
         Reason::WatchNotReady => (
             Policy,
             WAITS,
-            "Look at the watch: `kubectl get imagewatch`.",
+            "Look at the watch: `kubectl get imagewatch`. One that is suspended has no tags after a \
+             restart of the operator.",
         ),
         Reason::HostNotAllowed => (
             Both,

@@ -181,7 +181,11 @@ fn not_found_or_denied(own: &str, namespace: &str, shown: String) -> Error {
     }
 }
 
+/// Why nothing is to be expected of a watch for now; `None` while its first scan is under way.
 fn why_not_ready(watch: &ImageWatch) -> Option<String> {
+    if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
+        return Some("it is suspended, and not scanned until it is resumed".to_owned());
+    }
     let conditions = &watch.status.as_ref()?.conditions;
     let ready = conditions
         .iter()

@@ -177,7 +177,23 @@ fn is_only_waiting(
     old: &ImageUpdatePolicyStatus,
     outcome: &Result<Outcome, Error>,
 ) -> bool {
-    waits_for_tags(outcome) && old.observed_generation == policy.metadata.generation
+    waits_for_tags(outcome)
+        && !has_written(outcome)
+        && old.observed_generation == policy.metadata.generation
+}
+
+/// Whether something was written: that is to be told whatever else is waited for.
+fn has_written(outcome: &Result<Outcome, Error>) -> bool {
+    let Ok(Outcome::Decided(attempt)) = outcome else {
+        return false;
+    };
+    let mut writes = attempt.writes.iter();
+    writes.any(|write| {
+        matches!(
+            write.written,
+            Ok(Written::Pushed { .. } | Written::Patched { .. })
+        )
+    })
 }
 
 /// Whether all that is wrong is that tags are not known yet.
