@@ -214,12 +214,15 @@ fn image_statuses(
             state: ImageState::Suspended,
             reason: Reason::Suspended,
             message: "the policy is suspended".to_owned(),
+            held_until: None,
             ..image
         }),
         Err(error) => carried_over(policy, old, |image| ImageStatus {
             state: ImageState::Failed,
             reason: error.reason(),
             message: "nothing is decided while the policy itself has an error".to_owned(),
+            // It would be waited for although nothing follows from its end.
+            held_until: None,
             ..image
         }),
     }
@@ -450,3 +453,6 @@ fn remember(status: &mut ImageUpdatePolicyStatus, write: LastWrite, line: &str) 
     status.history.truncate(HISTORY_LENGTH);
     status.last_write = Some(write);
 }
+
+#[cfg(test)]
+mod tests;
