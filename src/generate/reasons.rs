@@ -97,7 +97,7 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::Undecodable => (
             Both,
-            "`Stalled`: looks again when the object changes",
+            "`Stalled`: looks again soon, and when the object changes",
             "The object was stored under another schema. Apply it again with the installed CRDs.",
         ),
         Reason::SecretNotFound => (

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
+use serde::de::value::Error as ValueError;
+use serde::de::{Deserializer, IntoDeserializer as _};
 use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
@@ -138,8 +140,10 @@ pub struct ImageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
     /// Where the image stands.
+    #[serde(deserialize_with = "state")]
     pub state: ImageState,
     /// Why it stands there.
+    #[serde(deserialize_with = "reason")]
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
@@ -204,11 +208,13 @@ pub struct Attention {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
     /// Where it stands.
+    #[serde(deserialize_with = "state")]
     pub state: ImageState,
     /// The tag that should run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// Why it stands there.
+    #[serde(deserialize_with = "reason")]
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
@@ -231,6 +237,27 @@ pub enum ImageState {
     NoCandidate,
     /// The policy is suspended.
     Suspended,
+}
+
+/// Reads a state. One of a version that was newer counts as not decided: were it an error, the
+/// object could not be read, and all else that its status remembers would be lost.
+fn state<'de, D: Deserializer<'de>>(text: D) -> Result<ImageState, D::Error> {
+    known_or(text, ImageState::Pending)
+}
+
+/// Reads a reason, as [`state`] does.
+fn reason<'de, D: Deserializer<'de>>(text: D) -> Result<Reason, D::Error> {
+    known_or(text, Reason::Progressing)
+}
+
+fn known_or<'de, D, T>(text: D, otherwise: T) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: for<'text> Deserialize<'text>,
+{
+    let text = String::deserialize(text)?;
+    let known: Result<T, ValueError> = T::deserialize(text.as_str().into_deserializer());
+    Ok(known.unwrap_or(otherwise))
 }
 
 impl ImageState {
@@ -294,4 +321,33 @@ pub struct WriteRecord {
     pub commit: Option<String>,
     /// What changed, one line. Example: `web: 6.7.0 -> 6.7.1`.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How an image's state and reason are read.
+    #[track_caller]
+    fn check(state: &str, reason: &str, expected: (ImageState, Reason)) {
+        let image = serde_json::json!({
+            "alias": "web", "state": state, "reason": reason, "message": "",
+            "settled": {"value": "1.0.0"},
+        });
+        let image: ImageStatus = serde_json::from_value(image).expect("it can be read");
+        assert_eq!((image.state, image.reason), expected);
+        assert!(image.settled.is_some(), "the rest is there");
+    }
+
+    #[test]
+    fn what_only_a_newer_version_knows_keeps_nothing_else_from_being_read() {
+        check("Held", "TooYoung", (ImageState::Held, Reason::TooYoung));
+        let unknown = (ImageState::Pending, Reason::Progressing);
+        check("Levitating", "OfTheFuture", unknown);
+        let attention = serde_json::json!({
+            "application": "argocd/shop", "state": "Levitating", "reason": "OfTheFuture", "message": "",
+        });
+        let attention: Attention = serde_json::from_value(attention).expect("it can be read");
+        assert_eq!((attention.state, attention.reason), unknown);
+    }
 }
