@@ -75,21 +75,27 @@ pub(super) async fn reconcile(
     let report = Report::new(watch, previous.as_ref(), &outcome, failures, now);
     log(&outcome, &report);
 
+    let told = match part {
+        Part::Reports => {
+            let statuses = &context.watch_statuses;
+            let written = statuses.write(&watch.metadata, previous.as_ref(), &report.status);
+            written.await
+        }
+        Part::Scans | Part::Nothing => Ok(()),
+    };
+    // New tags are found once, so policies hear of them even if the status could not be written.
+    if report.has_new_tags || (told.is_ok() && report.concerns_policies) {
+        let (namespace, name) = names(&watch.metadata);
+        context.trigger_policies_of(namespace, name);
+    }
+    told?;
     if part == Part::Reports {
-        context
-            .watch_statuses
-            .write(&watch.metadata, previous.as_ref(), &report.status)
-            .await?;
         super::events::publish(&context.recorder, watch, report.notices).await;
     }
     Span::current().record("outcome", report.health.as_str());
     context
         .metrics
         .reconciled(KIND, report.health.as_str(), started.elapsed());
-    if report.concerns_policies {
-        let (namespace, name) = names(&watch.metadata);
-        context.trigger_policies_of(namespace, name);
-    }
     Ok(report.action)
 }
 
