@@ -246,7 +246,7 @@ fn guide(reason: Reason) -> Guide {
         Reason::RevertedInGit | Reason::RevertedInApplication => (
             Policy,
             WAITS,
-            "Wait for a newer tag, change the spec, or give the annotation \
+            "Wait for a newer tag, change the spec, pin the tag, or give the annotation \
              `image-update.dev/release` a new value.",
         ),
         Reason::PushRejected => (

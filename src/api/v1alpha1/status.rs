@@ -98,8 +98,8 @@ pub struct ImageUpdatePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attention: Vec<Attention>,
 
-    /// Where values of Applications stood in git, so that it is seen if somebody takes them back:
-    /// a hundred branches at most. In others, what is taken back is written again.
+    /// Where values of Applications and of manifests stood in git, so that it is seen if somebody
+    /// takes them back: a hundred branches at most. In others, what is taken back is written again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled_branches: Vec<SettledBranch>,
 
@@ -151,7 +151,7 @@ pub struct ImageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Time>,
     /// What stood in the targets when the image was up to date last. Where it is taken back, it is
-    /// not written again until there is a newer tag, the spec changes or the annotation
+    /// not written again until there is a newer tag, the spec changes, it is pinned or the annotation
     /// `image-update.dev/release` gets a new value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<SettledValue>,
@@ -163,10 +163,13 @@ pub struct ImageStatus {
 pub struct SettledValue {
     /// The tag, with its digest where one is written.
     pub value: String,
-    /// The branch on which it stood; unset for a policy that selects Applications, whose branches
-    /// are in `settledBranches`.
+    /// The branch on which it stood; unset for a policy that selects Applications or has
+    /// `manifests`, whose branches are in `settledBranches`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// Whether it was pinned. A pin that comes later writes what was taken back before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
 }
 
 /// A branch on which settled values stood.

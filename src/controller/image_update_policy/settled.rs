@@ -5,9 +5,10 @@
 //! or by moving the branch to before our commit. That survives restarts, also one between a push and
 //! the report on it.
 //!
-//! A policy that names files itself keeps the branch with the value. One that selects Applications
-//! may have thousands of files: for it a commit of each branch is kept that shows them all, and read
-//! when it matters. On an Application itself the value stands in an annotation of it.
+//! A policy that names each file keeps the branch with the value. One that selects Applications, or
+//! has the manifests of a folder, may have thousands of files, and more come: for it a commit of each
+//! branch is kept that shows them all, and read when it matters. On an Application itself the value
+//! stands in an annotation of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +22,7 @@ use crate::api::v1alpha1::{
     ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, SettledBranch,
     SettledValue, annotations,
 };
+use crate::api::validate::{PolicyModel, TargetFormat};
 use crate::controller::error::Error;
 
 /// The most commits kept of a branch.
@@ -78,7 +80,12 @@ impl Settled {
         (settled.branch.as_deref() == Some(branch.as_str())).then_some(settled.value.as_str())
     }
 
-    /// The value of an image that stood in some Application.
+    /// Whether the value of an image was written because it was pinned.
+    pub(super) fn was_pinned(&self, alias: &str) -> bool {
+        self.values.get(alias).is_some_and(|it| it.pinned)
+    }
+
+    /// The value of an image that stood in some Application or manifest.
     pub(super) fn somewhere(&self, alias: &str) -> Option<&str> {
         let settled = self.values.get(alias)?;
         settled.branch.is_none().then_some(settled.value.as_str())
@@ -99,8 +106,8 @@ impl Settled {
         outcome: &Result<Outcome, Error>,
     ) -> Vec<SettledBranch> {
         let known = match outcome {
-            Ok(Outcome::Decided(attempt)) if attempt.matched.is_some() => {
-                self.after_applications(attempt)
+            Ok(Outcome::Decided(attempt)) if !names_each_file(&attempt.model) => {
+                self.by_commits(attempt)
             }
             Ok(Outcome::Decided(attempt)) => Self {
                 values: values_of_files(images, attempt),
@@ -122,8 +129,8 @@ impl Settled {
             .collect()
     }
 
-    fn after_applications(&self, attempt: &Attempt) -> Self {
-        let values = values_of_applications(attempt);
+    fn by_commits(&self, attempt: &Attempt) -> Self {
+        let values = values_somewhere(attempt);
         let is_news = |(alias, now): (&String, &SettledValue)| self.values.get(alias) != Some(now);
         let has_news = values.iter().any(is_news);
         let mut branches = BTreeMap::new();
@@ -181,6 +188,20 @@ impl Settled {
     }
 }
 
+/// Whether a policy names each file that it writes, so that none comes later that never had what
+/// the others had.
+pub(super) fn names_each_file(model: &PolicyModel) -> bool {
+    let git = model.write_back.git();
+    let mut targets = git.iter().flat_map(|git| &git.targets);
+    model.applications.is_empty()
+        && !targets.any(|it| matches!(it.format, TargetFormat::Manifests(_)))
+}
+
+fn is_pinned(alias: &str, model: &PolicyModel) -> bool {
+    let mut images = model.images.iter();
+    images.any(|image| image.alias == alias && image.policy.pin.is_some())
+}
+
 /// A repository in as few characters as tell it from the policy's others.
 fn digest(remote: &RemoteUrl) -> String {
     let digest = target_key(&remote.to_string(), "", "");
@@ -208,6 +229,7 @@ fn values_of_files(images: &[ImageStatus], attempt: &Attempt) -> BTreeMap<String
             let value = SettledValue {
                 value: value(tag, image.digest.as_ref()),
                 branch: Some(branch.to_string()),
+                pinned: is_pinned(&image.alias, &attempt.model),
             };
             (image.alias.clone(), value)
         })
@@ -215,9 +237,9 @@ fn values_of_files(images: &[ImageStatus], attempt: &Attempt) -> BTreeMap<String
     settled.collect()
 }
 
-/// Of Applications: what stands in one of them now, unless a write failed, after which it is not
-/// known where.
-fn values_of_applications(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
+/// Of Applications and manifests: what stands in one of them now, unless a write failed, after
+/// which it is not known where.
+fn values_somewhere(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
     let placements = attempt.writes.iter().flat_map(|write| {
         let placements = write.plan.iter().flat_map(|plan| &plan.placements);
         placements.map(move |placement| (write, placement))
@@ -250,6 +272,7 @@ fn values_of_applications(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
             values.entry(alias.to_owned()).or_insert(SettledValue {
                 value,
                 branch: None,
+                pinned: is_pinned(alias, &attempt.model),
             });
         }
     }

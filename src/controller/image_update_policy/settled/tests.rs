@@ -125,6 +125,7 @@ fn before(generation: i64, release: Option<&str>, branch: Option<&str>) -> Settl
             settled: Some(SettledValue {
                 value: "1.1.0".to_owned(),
                 branch: branch.map(str::to_owned),
+                pinned: false,
             }),
         }],
         settled_branches: vec![SettledBranch {
