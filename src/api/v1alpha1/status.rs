@@ -155,6 +155,22 @@ pub struct ImageStatus {
     /// `image-update.dev/release` gets a new value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<SettledValue>,
+    /// With `newestBuild`, what was in use last and when it was built: nothing older is written
+    /// even after the registry has lost it, unless `allowDowngrade` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_build: Option<LastBuild>,
+}
+
+/// An image in use, and when it was built.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastBuild {
+    /// The image with its registry spelled out. Example: `docker.io/library/nginx`.
+    pub image: String,
+    /// The tag.
+    pub tag: String,
+    /// When the image was built, by its config.
+    pub time: Time,
 }
 
 /// What stood in the targets of an image.

@@ -151,6 +151,7 @@ impl Inputs {
                         looks: self.lookups.looks(&image.alias),
                         sightings: &tags.sightings,
                         now: self.now,
+                        last: self.settled.last_build(&image.alias, &tags.repository),
                     },
                 })
             })

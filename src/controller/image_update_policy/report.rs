@@ -250,6 +250,7 @@ fn carried_over(
             message: String::new(),
             held_until: None,
             settled: None,
+            last_build: None,
         })
     };
     policy

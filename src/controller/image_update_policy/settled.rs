@@ -10,9 +10,12 @@
 //! branch is kept that shows them all, and read when it matters. On an Application itself the value
 //! stands in an annotation of it.
 
+mod builds;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use gix::ObjectId;
+use image_update_core::image::{Candidate, Repository};
 use image_update_core::plan::{Placement, State, value};
 use image_update_core::remote::{BranchName, RemoteUrl};
 use image_update_core::template::target_key;
@@ -24,6 +27,7 @@ use crate::api::v1alpha1::{
 };
 use crate::api::validate::{PolicyModel, TargetFormat};
 use crate::controller::error::Error;
+use builds::Builds;
 
 /// The most commits kept of a branch.
 const MOST_COMMITS: usize = 4;
@@ -42,10 +46,11 @@ type Key = (String, String);
 pub(super) struct Settled {
     values: BTreeMap<String, SettledValue>,
     branches: BTreeMap<Key, Vec<ObjectId>>,
+    builds: Builds,
 }
 
 impl Settled {
-    /// What the last status knew; nothing after a change of the spec or a release.
+    /// What the last status knew. After a change of the spec or a release nothing was settled.
     pub(super) fn before(
         policy: &ImageUpdatePolicy,
         status: Option<&ImageUpdatePolicyStatus>,
@@ -53,10 +58,14 @@ impl Settled {
         let Some(status) = status else {
             return Self::default();
         };
+        let builds = Builds::written_down(status);
         if status.observed_generation != policy.metadata.generation
             || status.last_handled_release.as_deref() != annotations::released(&policy.metadata)
         {
-            return Self::default();
+            return Self {
+                builds,
+                ..Self::default()
+            };
         }
         let values = status.images.iter().filter_map(|image| {
             let settled = image.settled.clone()?;
@@ -71,7 +80,13 @@ impl Settled {
         Self {
             values: values.collect(),
             branches: branches.collect(),
+            builds,
         }
+    }
+
+    /// The tag that was in use last, if it is of this repository, with the time of its build.
+    pub(super) fn last_build(&self, alias: &str, repository: &Repository) -> Option<&Candidate> {
+        self.builds.last(alias, repository)
     }
 
     /// The value of an image, if it stood on this branch in all targets.
@@ -105,13 +120,14 @@ impl Settled {
         images: &mut [ImageStatus],
         outcome: &Result<Outcome, Error>,
     ) -> Vec<SettledBranch> {
+        self.builds.note(images, outcome);
         let known = match outcome {
             Ok(Outcome::Decided(attempt)) if !names_each_file(&attempt.model) => {
                 self.by_commits(attempt)
             }
             Ok(Outcome::Decided(attempt)) => Self {
                 values: values_of_files(images, attempt),
-                branches: BTreeMap::new(),
+                ..Self::default()
             },
             Ok(Outcome::Suspended) | Err(_) => self.clone(),
         };
@@ -161,7 +177,11 @@ impl Settled {
         if attempt.writes.is_empty() {
             branches.clone_from(&self.branches);
         }
-        Self { values, branches }
+        Self {
+            values,
+            branches,
+            ..Self::default()
+        }
     }
 
     /// What was pushed is kept; what was only read, if there is something new to be seen there:
