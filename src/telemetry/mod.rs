@@ -3,6 +3,8 @@
 mod handover;
 mod traces;
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -12,7 +14,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat, variable};
 pub(crate) use handover::Handover;
 pub(crate) use traces::provider;
 
@@ -34,7 +36,11 @@ pub(crate) fn init(
     let filter = EnvFilter::builder()
         .parse(&config.log_level)
         .with_context(|| format!("--log-level {:?} can't be read", config.log_level))?;
-    let log = fmt::layer().with_writer(std::io::stderr);
+    // Colours are for people: a file and a collector of logs would keep the codes.
+    let is_coloured = std::io::stderr().is_terminal() && variable("NO_COLOR").is_none();
+    let log = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(is_coloured);
     let log = match config.log_format {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
