@@ -96,9 +96,12 @@ impl ClusterFlags {
                 let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
                 config.map_err(|error| Failure::input(error).hint(hint))?
             }
-            None => Config::infer()
-                .await
-                .map_err(|error| Failure::input(error).hint(hint))?,
+            None => Config::infer().await.map_err(|error| {
+                // Of both ways to a cluster, the kubeconfig's is a person's.
+                let said = std::error::Error::source(&error).map(ToString::to_string);
+                let said = said.unwrap_or_else(|| error.to_string());
+                Failure::input(anyhow::anyhow!("no cluster is named: {}", shown(&said))).hint(hint)
+            })?,
         };
         let namespace = self.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());

@@ -1,7 +1,7 @@
 //! Sorts the objects of files by what they are for. What is for nothing here is told, not refused: a
 //! folder holds what an application needs, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
@@ -35,7 +35,8 @@ pub(super) struct Found {
     /// What that refers to.
     pub(super) others: Vec<Value>,
     ignored: BTreeMap<String, usize>,
-    seen: BTreeSet<String>,
+    /// Where each one is.
+    seen: BTreeMap<String, PathBuf>,
 }
 
 /// Reads files and folders. `namespace` is that of objects which name none.
@@ -133,10 +134,13 @@ impl Found {
             "{group} {kind} {} {}",
             object["metadata"]["namespace"], object["metadata"]["name"]
         );
-        if !self.seen.insert(id) {
-            return Err(Failure::input(anyhow!("it is there twice"))
-                .about(shown)
-                .hint("remove one of the two"));
+        if let Some(first) = self.seen.insert(id, file.to_owned()) {
+            let first = input::shown(&first);
+            return Err(
+                Failure::input(anyhow!("it is there twice, first in {first}"))
+                    .about(shown)
+                    .hint("remove one of the two"),
+            );
         }
         match kind.as_str() {
             "ImageUpdatePolicy" => {

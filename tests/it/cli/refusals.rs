@@ -170,7 +170,11 @@ async fn a_cluster_that_is_not_there_or_not_named_is_told() {
     check(
         &nowhere,
         2,
-        &["hint: set KUBECONFIG, or name a context of it"],
+        &[
+            "error: no cluster is named: ",
+            "/nowhere",
+            "hint: set KUBECONFIG, or name a context of it",
+        ],
     );
 
     let text = std::fs::read_to_string(scene.world.server.kubeconfig());
