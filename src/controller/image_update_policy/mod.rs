@@ -48,7 +48,7 @@ pub(super) use destinations::targets;
 use gather::Gathered;
 use lookups::Lookups;
 pub use once::Decided;
-pub(super) use once::look_once;
+pub(super) use once::{Looked, look_once};
 use report::Report;
 use settled::Settled;
 pub(super) use untold::Untold;
