@@ -161,7 +161,7 @@ fn carry_out(cli: &Cli, old_settings: &[old_settings::Found]) -> Result<ExitCode
 
 fn dispatch(command: &Command) -> Result<ExitCode, Failure> {
     let done = match command {
-        Command::Run(config) => Ok(run::run(config)?),
+        Command::Run(config) => run::run(config),
         Command::Test(args) => test_image::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Edit(args) => edit::run(args),

@@ -3,6 +3,8 @@
 mod handover;
 mod traces;
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -34,7 +36,10 @@ pub(crate) fn init(
     let filter = EnvFilter::builder()
         .parse(&config.log_level)
         .with_context(|| format!("--log-level {:?} can't be read", config.log_level))?;
-    let log = fmt::layer().with_writer(std::io::stderr);
+    let mut log = fmt::layer().with_writer(std::io::stderr);
+    if !std::io::stderr().is_terminal() {
+        log.set_ansi(false);
+    }
     let log = match config.log_format {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),

@@ -22,6 +22,7 @@ use crate::api::v1alpha1::{ImageUpdatePolicy, annotations};
 use crate::api::validate::PolicyModel;
 use crate::argocd::patch::{self, Edited};
 use crate::argocd::wrote::Wrote;
+use crate::blocking;
 use crate::controller::applications;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
@@ -205,7 +206,7 @@ impl Task<'_> {
         let is_noted = !application.is_generated;
         let decide = |overrides: &[u8], wrote: &Wrote| {
             let noted = |alias: &str| wrote.value(policy, alias).filter(|_| is_noted);
-            inputs.decide_overrides(candidates, overrides, noted)
+            blocking::in_place(|| inputs.decide_overrides(candidates, overrides, noted))
         };
         let overrides = application.overrides.get(index);
         let overrides = overrides.map_or(&b"{}"[..], Vec::as_slice);
