@@ -12,10 +12,11 @@ use crate::config::{RunConfig, UnusableFlag};
 use crate::controller;
 use crate::metrics::Metrics;
 use crate::metrics::kubernetes::KubernetesLayer;
+use crate::telemetry::LogLevel;
 
 /// Runs the operator until SIGTERM or SIGINT.
-pub(super) fn run(config: &RunConfig) -> Result<(), Failure> {
-    operate(config).map_err(|error| {
+pub(super) fn run(config: &RunConfig, log_level: &LogLevel) -> Result<(), Failure> {
+    operate(config, log_level).map_err(|error| {
         if error.is::<UnusableFlag>() {
             Failure::input(error)
         } else if error.is::<NoCluster>() {
@@ -32,14 +33,15 @@ pub(super) fn run(config: &RunConfig) -> Result<(), Failure> {
 struct NoCluster;
 
 #[tokio::main]
-async fn operate(config: &RunConfig) -> anyhow::Result<()> {
+async fn operate(config: &RunConfig, log_level: &LogLevel) -> anyhow::Result<()> {
     crate::tls::install_provider();
     let metrics = Metrics::new();
+    metrics.sharded(config.shard.shards);
     let kube = client(&metrics).await.context(NoCluster)?;
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-    let controllers = controller::run(kube, config, metrics, stop.clone());
+    let controllers = controller::run(kube, config, (metrics, log_level.clone()), stop.clone());
     tokio::pin!(controllers);
     tokio::select! {
         ended = &mut controllers => return ended,
