@@ -15,7 +15,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat, variable};
 pub(crate) use handover::Handover;
 pub(crate) use level::LogLevel;
 pub(crate) use traces::provider;
@@ -42,7 +42,7 @@ pub(crate) fn init(
     let log = fmt::layer()
         .with_writer(std::io::stderr)
         // Colours are for people who look on, not for what collects lines.
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(std::io::stderr().is_terminal() && variable("NO_COLOR").is_none());
     let log = match config.log_format {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
