@@ -14,7 +14,7 @@ use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
 
 pub use leader::{LeaderConfig, pod_name};
-pub use log::{LogConfig, LogFormat};
+pub use log::{DEFAULT_LOG_LEVEL, LogConfig, LogFormat};
 pub use shards::{ShardConfig, ShardIndex};
 
 /// 32 MiB.

@@ -2,6 +2,9 @@
 
 use clap::{Args, ValueEnum};
 
+/// What is logged unless somebody says otherwise.
+pub const DEFAULT_LOG_LEVEL: &str = "info";
+
 /// Settings of the log, for every command.
 #[derive(Args, Clone, Debug)]
 pub struct LogConfig {
@@ -13,7 +16,7 @@ pub struct LogConfig {
         help_heading = "Logging",
         env = "IMAGE_UPDATE_LOG_LEVEL",
         value_name = "LEVEL",
-        default_value = "info",
+        default_value = DEFAULT_LOG_LEVEL,
         value_parser = log_level
     )]
     pub log_level: String,

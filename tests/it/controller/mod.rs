@@ -25,4 +25,5 @@ mod strategies;
 mod targets;
 mod traces;
 mod two_operators;
+mod unscanned;
 mod webhooks;
