@@ -27,7 +27,7 @@ mod tests {
         let (fired, is_fired) = mpsc::channel();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            drop(fired.send(()));
+            fired.send(()).expect("somebody waits");
         });
         let work =
             tokio::spawn(
