@@ -11,7 +11,7 @@ use super::access::Access;
 use super::error::Error;
 use super::exchange::Exchange;
 use super::listed::Listed;
-use super::pace::{Pace, Pause};
+use super::pace::{HostPace, Pace, Pause};
 use super::session::Sessions;
 use super::tags::TagList;
 use super::transport::Transport;
@@ -54,6 +54,11 @@ impl Client {
     /// How much of lists has been read so far.
     pub fn listed(&self) -> &Listed {
         &self.shared.listed
+    }
+
+    /// How hosts are asked just now.
+    pub fn hosts(&self) -> Vec<HostPace> {
+        self.shared.pace.hosts(Instant::now())
     }
 
     /// Lists every tag of a repository.

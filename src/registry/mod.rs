@@ -52,4 +52,5 @@ pub use client::Client;
 pub use credentials::Credential;
 pub use error::Error;
 pub use listed::Listed;
+pub use pace::HostPace;
 pub use tags::{SkippedTags, TagList};
