@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use image_update_core::argocd::{PlaceError, SourceError};
 use image_update_core::image::Repository;
-use image_update_core::remote::{RemoteUrl, RepoPathError};
+use image_update_core::remote::{RemoteUrl, RemoteUrlError, RepoPathError};
 
 use super::conditions::Health;
 use super::once::LoginError;
@@ -212,6 +212,10 @@ pub(super) enum Error {
         problem: RepoPathError,
     },
 
+    /// A Secret of the policy is not for a remote that an Application names.
+    #[error(transparent)]
+    SecretScope(ScopeProblem),
+
     /// Argo CD's credentials can't be used.
     #[error(transparent)]
     ArgocdCredentials(ArgocdProblem),
@@ -265,6 +269,37 @@ pub(super) enum PlaceProblem {
     /// Plain manifests have no overrides.
     #[error("its source is plain manifests, which have no parameters to override")]
     NoOverrides,
+}
+
+/// Why a Secret is not shown to a remote that an Application names.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ScopeProblem {
+    /// The Secret says where it belongs, and that is elsewhere.
+    #[error(
+        "Secret {secret} is not shown to {remote}, which is not below the Secret's key url\n\
+         hint: correct that key, or name the repository in writeBack.git.repository"
+    )]
+    Elsewhere {
+        /// The Secret's name.
+        secret: String,
+        /// The remote.
+        remote: RemoteUrl,
+    },
+    /// The Secret does not say where it belongs, and it can't be everywhere.
+    #[error(
+        "Secret {secret} is shown to nobody: Applications name {one} and {other}, which are on two \
+         servers, and nothing says which of them it is for\n\
+         hint: add key url to the Secret, with the address below which remotes are shown it, or name \
+         the repository in writeBack.git.repository"
+    )]
+    SeveralServers {
+        /// The Secret's name.
+        secret: String,
+        /// A remote.
+        one: RemoteUrl,
+        /// One on another server.
+        other: RemoteUrl,
+    },
 }
 
 /// Why Argo CD's credentials can't be used.
@@ -325,6 +360,9 @@ pub(super) enum SecretProblem {
     /// It says not how a git remote is asked.
     #[error(transparent)]
     GitCredentials(CredentialsError),
+    /// The address that it is for can't be read.
+    #[error("key url is not the address of a git server, or of a folder on one: {0}")]
+    Address(RemoteUrlError),
     /// None of the keys that may hold a signing key is there.
     #[error("it has none of the keys {}", .keys.join(", "))]
     NoSigningKey {
@@ -379,6 +417,7 @@ impl Error {
             | Self::RegistriesSecret { .. }
             | Self::Login { .. }
             | Self::ApplicationsUnavailable
+            | Self::SecretScope(_)
             | Self::ArgocdCredentials(
                 ArgocdProblem::Project { .. } | ArgocdProblem::NoSecret { .. },
             )
@@ -409,7 +448,8 @@ impl Error {
             | Self::Login { .. } => Reason::InvalidSecret,
             Self::WatchNotFound { .. } => Reason::WatchNotFound,
             Self::AccessDenied { .. } | Self::ApplicationsOutOfReach { .. } => Reason::AccessDenied,
-            Self::ArgocdCredentials(
+            Self::SecretScope(_)
+            | Self::ArgocdCredentials(
                 ArgocdProblem::OtherNamespace
                 | ArgocdProblem::NoApplication
                 | ArgocdProblem::Project { .. },

@@ -102,7 +102,8 @@ pub struct CredentialsSpec {
     /// server whose certificate a private authority signed; `tls.crt` and `tls.key` (or
     /// `tlsClientCertData` and `tlsClientCertKey`) for one that asks for a certificate; `proxy`,
     /// and `noProxy`. Over SSH, the server's key must be in `known_hosts`, as `ssh-keyscan` prints
-    /// it and hashed or not; with another port than 22, as `[host]:port`.
+    /// it and hashed or not; with another port than 22, as `[host]:port`. Without `repository` it is
+    /// shown to the remotes below its key `url`, or if it has none, to one server only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalObjectReference>,
 

@@ -18,6 +18,7 @@ mod old_event;
 mod once;
 mod past;
 mod report;
+mod secret_scope;
 mod settled;
 
 use std::sync::{Arc, OnceLock};
@@ -245,7 +246,7 @@ async fn run(
     };
     let git = match model.write_back.git() {
         Some(git) if !destinations.is_empty() => Some((
-            git_access::of_policy(policy, git, context).await?,
+            git_access::of_policy(policy, git, &destinations, context).await?,
             commit_style(policy, git, context, now).await?,
         )),
         Some(_) | None => None,
