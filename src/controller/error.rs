@@ -323,6 +323,17 @@ pub(super) enum ArgocdProblem {
         /// The remote.
         remote: RemoteUrl,
     },
+    /// The Application's project is not for its namespace.
+    #[error(
+        "AppProject {project} is not for Applications of namespace {namespace}; add it to its \
+         sourceNamespaces"
+    )]
+    ProjectNamespace {
+        /// The project.
+        project: String,
+        /// The Application's namespace.
+        namespace: String,
+    },
     /// Argo CD has nothing for the remote.
     #[error(
         "Argo CD has no repository Secret for {remote}, and none with the address of a folder          above it; schemes and hosts have to be the same"
@@ -419,7 +430,9 @@ impl Error {
             | Self::ApplicationsUnavailable
             | Self::SecretScope(_)
             | Self::ArgocdCredentials(
-                ArgocdProblem::Project { .. } | ArgocdProblem::NoSecret { .. },
+                ArgocdProblem::Project { .. }
+                | ArgocdProblem::ProjectNamespace { .. }
+                | ArgocdProblem::NoSecret { .. },
             )
             | Self::ArgocdRepositories(_)
             | Self::Application(_) => Disposition::Retry,
@@ -452,7 +465,8 @@ impl Error {
             | Self::ArgocdCredentials(
                 ArgocdProblem::OtherNamespace
                 | ArgocdProblem::NoApplication
-                | ArgocdProblem::Project { .. },
+                | ArgocdProblem::Project { .. }
+                | ArgocdProblem::ProjectNamespace { .. },
             ) => Reason::CredentialsDenied,
             Self::WatchNotReady { .. } => Reason::WatchNotReady,
             Self::Registry(source) => registry_reason(source),

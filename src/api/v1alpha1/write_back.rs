@@ -111,7 +111,8 @@ pub struct CredentialsSpec {
     /// template with the longest address above it, of the same scheme and host; servers are
     /// verified by Argo CD's known hosts and certificates. For policies of Argo CD's namespace; for
     /// others, if the operator runs with `--argocd-credentials=all` and they have `applications`.
-    /// The project of each Application has to permit the repository.
+    /// The project of each Application has to permit the repository, and Applications of its
+    /// namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argocd: Option<ArgocdCredentialsSpec>,
 }

@@ -15,6 +15,7 @@ use super::destinations::Destination;
 use super::secret_scope;
 use crate::api::v1alpha1::ImageUpdatePolicy;
 use crate::api::validate::{CredentialsModel, GitModel};
+use crate::argocd::repositories::Forbidden;
 use crate::config::ArgocdCredentials;
 use crate::controller::context::Context;
 use crate::controller::error::{ArgocdProblem, Error, ScopeProblem, SecretProblem};
@@ -121,7 +122,8 @@ impl GitAccess {
             Self::Argocd { insecure } => *insecure,
         };
         let namespace = names(&policy.metadata).0;
-        let projects = projects(destination, context);
+        let members = members(destination, context);
+        let projects: BTreeSet<&String> = members.iter().map(|(project, _)| project).collect();
         let is_own = namespace == context.application_scope.argocd;
         if projects.is_empty() && !is_own {
             return Err(Error::ArgocdCredentials(ArgocdProblem::NoApplication));
@@ -131,16 +133,15 @@ impl GitAccess {
             .get(&context.kube, &context.application_scope.argocd)
             .await?;
         // Without a cluster the projects may not be known; the remote has the last word.
-        let mut judged = projects.iter().filter(|_| context.caller.is_none());
-        if let Some(project) = judged.find(|it| !argocd.permits(it, remote)) {
-            return Err(Error::ArgocdCredentials(ArgocdProblem::Project {
-                project: project.clone(),
-                remote: remote.clone(),
-            }));
+        let judged = members.iter().filter(|_| context.caller.is_none());
+        for (project, namespace) in judged {
+            argocd
+                .permits(project, namespace, remote)
+                .map_err(|forbidden| denied(forbidden, project, namespace, remote))?;
         }
         // What is for one project is not for what two write together.
         let project = projects.first().filter(|_| projects.len() == 1);
-        let options = match argocd.secret(remote, project.map(String::as_str)) {
+        let options = match argocd.secret(remote, project.map(|it| it.as_str())) {
             Some(data) => {
                 let name = format!("of Argo CD for {remote}");
                 read(name, data, insecure, context).await?
@@ -181,13 +182,28 @@ async fn with_login<'a>(
     })
 }
 
-/// The projects of the Applications whose files a destination has.
-fn projects(destination: &Destination, context: &Context) -> BTreeSet<String> {
+/// The projects that the Applications whose files a destination has say they are of, each with the
+/// namespaces of those Applications.
+fn members(destination: &Destination, context: &Context) -> BTreeSet<(String, String)> {
     let keys = destination.application_keys();
     let keys = keys.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
     keys.filter_map(|key| context.applications.get(&key))
-        .map(|it| it.facts.project.clone())
+        .map(|it| (it.facts.project.clone(), it.facts.namespace.clone()))
         .collect()
+}
+
+fn denied(forbidden: Forbidden, project: &str, namespace: &str, remote: &RemoteUrl) -> Error {
+    let project = project.to_owned();
+    Error::ArgocdCredentials(match forbidden {
+        Forbidden::Namespace => ArgocdProblem::ProjectNamespace {
+            project,
+            namespace: namespace.to_owned(),
+        },
+        Forbidden::Remote => ArgocdProblem::Project {
+            project,
+            remote: remote.clone(),
+        },
+    })
 }
 
 /// Reads the data of the Secret `name`.

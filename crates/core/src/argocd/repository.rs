@@ -1,10 +1,12 @@
-//! Which of Argo CD's repository Secrets is for a remote, and whether a project permits it. Pure.
+//! Which of Argo CD's repository Secrets is for a remote, and whether a project permits it, and who
+//! may say that he is of that project. Pure.
 //!
 //! Addresses are compared by [`RemotePrefix`], which is stricter than Argo CD. What can't be read is
 //! for nobody.
 
 use std::str::FromStr as _;
 
+use crate::policy::Glob;
 use crate::remote::{RemotePrefix, RemoteUrl};
 
 /// The longest pattern of a project that is read, in bytes: as long as an address of the API.
@@ -93,6 +95,22 @@ pub fn permits(source_repos: &[String], remote: &RemoteUrl) -> bool {
         .filter_map(|pattern| pattern.strip_prefix('!'))
         .any(|pattern| matches(pattern, &remote) != Some(false));
     is_permitted && !is_forbidden
+}
+
+/// Whether a project whose `spec.sourceNamespaces` are these permits Applications of a namespace that
+/// is not Argo CD's own.
+///
+/// One pattern has to match, by `*` and `?`. Those with `[`, `{` or a backslash, which globs disagree
+/// about, and regular expressions, `/…/`, are not read: they permit nothing.
+///
+/// Rules: <https://argo-cd.readthedocs.io/en/stable/operator-manual/app-any-namespace/>
+pub fn permits_namespace(source_namespaces: &[String], namespace: &str) -> bool {
+    let readable = source_namespaces
+        .iter()
+        .filter(|pattern| !pattern.contains(['[', ']', '{', '}', '\\', '/']));
+    readable
+        .filter_map(|pattern| Glob::from_str(pattern).ok())
+        .any(|glob| glob.matches(namespace))
 }
 
 /// As Argo CD compares them: in lower case, without `.git`, and SSH in one spelling.
@@ -252,6 +270,30 @@ mod tests {
         permitted(&["git@git.example:org/*"], ssh, true);
         permitted(&["ssh://git@git.example/org/*"], ssh, true);
         permitted(&["https://git.example/org/*"], ssh, false);
+    }
+
+    #[test]
+    fn project_says_whose_applications_may_be_of_it() {
+        for (patterns, expected) in [
+            (&[][..], false),
+            (&["team-a"], true),
+            (&["team"], false),
+            (&["team-b", "team-*"], true),
+            (&["team-?"], true),
+            (&["*"], true),
+            (&["TEAM-A"], false),
+            (&[""], false),
+            (&["team-[ab]"], false),
+            (&["{team-a,team-b}"], false),
+            (&["/team-.*/"], false),
+        ] {
+            let owned: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                permits_namespace(&owned, "team-a"),
+                expected,
+                "{patterns:?}"
+            );
+        }
     }
 
     proptest! {
