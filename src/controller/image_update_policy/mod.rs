@@ -20,6 +20,7 @@ mod past;
 mod report;
 mod secret_scope;
 mod settled;
+mod unnamed_branch;
 
 use std::sync::{Arc, OnceLock};
 
@@ -224,7 +225,15 @@ async fn run(
         return Err(Error::NoApplication);
     }
     let rivals = conflict::rivals(&selection, context);
-    conflict::check(policy, &selection, &applications, scope, &rivals)?;
+    let repository_of =
+        |namespace: &str, watch: &str| conflict::repository(namespace, watch, context);
+    conflict::check(
+        policy,
+        &selection,
+        (&applications, scope),
+        &rivals,
+        &repository_of,
+    )?;
 
     if let Some(git) = model.write_back.git()
         && let Some(url) = &git.url

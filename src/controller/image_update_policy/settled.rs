@@ -181,8 +181,8 @@ impl Settled {
     }
 }
 
-/// A repository in as few characters as tell it from the policy's others.
-fn digest(remote: &RemoteUrl) -> String {
+/// A repository in as few characters as tell it from the policy's others, as a status has it.
+pub(super) fn digest(remote: &RemoteUrl) -> String {
     let digest = target_key(&remote.to_string(), "", "");
     digest.chars().take(REPOSITORY_DIGITS).collect()
 }
