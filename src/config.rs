@@ -73,7 +73,8 @@ pub struct RunConfig {
 
     /// Which policies may use Argo CD's own repository credentials (`credentials.argocd`): those of
     /// Argo CD's namespace, or all. With `all`, whoever may make policies and Applications can have
-    /// commits made as Argo CD, where the Application's project permits the repository.
+    /// commits made as Argo CD, where the Application's project permits its namespace and the
+    /// repository.
     #[arg(
         long,
         env = "IMAGE_UPDATE_ARGOCD_CREDENTIALS",

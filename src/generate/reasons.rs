@@ -129,8 +129,8 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::CredentialsDenied => (
             Policy,
-            "`Stalled`: waits for a change of the policy; `Reconciling` where the Application's project forbids the remote, which is tried again",
-            "`credentials.argocd` is for policies of Argo CD's namespace, of others with `--argocd-credentials=all`; and the AppProject has to permit the repository.",
+            "`Stalled`: waits for a change of the policy; `Reconciling` where a remote is at fault, which is tried again",
+            "`credentials.argocd` is for policies of Argo CD's namespace, of others with `--argocd-credentials=all`; and the AppProject has to permit the repository and the Application's namespace. A Secret is for `repository`, for what is below its key `url`, or for one server.",
         ),
         Reason::WatchNotReady => (
             Policy,

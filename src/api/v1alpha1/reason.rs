@@ -35,7 +35,7 @@ pub enum Reason {
     /// The ImageWatch belongs to another namespace and does not grant access, or the policy names
     /// Applications of other namespaces without being in Argo CD's.
     AccessDenied,
-    /// Argo CD's credentials are not for this policy, or not for this remote.
+    /// The credentials are not for this remote, or those of Argo CD not for this policy.
     CredentialsDenied,
     /// The ImageWatch has no list of tags yet.
     WatchNotReady,

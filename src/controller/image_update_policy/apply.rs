@@ -200,7 +200,7 @@ impl Task<'_> {
         inputs: &Inputs,
     ) -> Attempted {
         let nothing = || Ok(Written::Nothing { read: None });
-        let policy = names(&self.policy.metadata).1;
+        let (policy_namespace, policy) = names(&self.policy.metadata);
         let candidates = self.candidates.get_or_init(|| candidates(&self.images));
         // What makes an Application would take a note on it away, or keep it and put back the rest.
         let is_noted = !application.is_generated;
@@ -229,7 +229,8 @@ impl Task<'_> {
             };
         }
         let what = self.right_and_values(&plan);
-        if self.context.put_backs.is_contested(&shown, &what) {
+        let writer = format!("{policy_namespace}/{policy}");
+        if self.context.put_backs.is_contested(&shown, &writer, &what) {
             return Attempted {
                 plan: Some(plan),
                 written: Err(Error::PutBack { application: shown }),
@@ -256,7 +257,7 @@ impl Task<'_> {
         let kube = &self.context.kube;
         let written = match patch::update(kube, namespace, name, index, FIELD_MANAGER, edit).await {
             Ok(patch::Outcome::Patched) => {
-                self.context.put_backs.note(&shown, what);
+                self.context.put_backs.note(&shown, &writer, what);
                 Ok(Written::Patched { application: shown })
             }
             Ok(patch::Outcome::Unchanged) => nothing(),
@@ -268,8 +269,8 @@ impl Task<'_> {
         }
     }
 
-    /// What a plan writes, and what would let it be written again after others put it back: a new
-    /// spec, or a new value of the annotation that releases.
+    /// What a plan writes, and what would let it be written again after others put it back: another
+    /// policy of this name, a new spec, or a new value of the annotation that releases.
     fn right_and_values(&self, plan: &Plan) -> String {
         let metadata = &self.policy.metadata;
         let released = annotations::released(metadata);
@@ -277,7 +278,8 @@ impl Task<'_> {
         let values = values.map(|(it, change)| format!("{}={}", it.alias, change.new));
         let values: Vec<String> = values.collect();
         format!(
-            "{:?} {released:?} {}",
+            "{:?} {:?} {released:?} {}",
+            metadata.uid,
             metadata.generation,
             values.join(" ")
         )

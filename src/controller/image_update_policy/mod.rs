@@ -19,7 +19,9 @@ mod old_event;
 mod once;
 mod past;
 mod report;
+mod secret_scope;
 mod settled;
+mod unnamed_branch;
 mod untold;
 
 use std::sync::{Arc, OnceLock};
@@ -244,7 +246,15 @@ async fn run(
         return Err(Error::NoApplication);
     }
     let rivals = conflict::rivals(&selection, context);
-    conflict::check(policy, &selection, &applications, scope, &rivals)?;
+    let repository_of =
+        |namespace: &str, watch: &str| conflict::repository(namespace, watch, context);
+    conflict::check(
+        policy,
+        &selection,
+        (&applications, scope),
+        &rivals,
+        &repository_of,
+    )?;
 
     if let Some(git) = model.write_back.git()
         && let Some(url) = &git.url
@@ -266,7 +276,7 @@ async fn run(
     };
     let git = match model.write_back.git() {
         Some(git) if !destinations.is_empty() => Some((
-            git_access::of_policy(policy, git, context).await?,
+            git_access::of_policy(policy, git, &destinations, context).await?,
             commit_style(policy, git, context, now).await?,
         )),
         Some(_) | None => None,

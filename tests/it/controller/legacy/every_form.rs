@@ -57,7 +57,7 @@ impl Scene {
         }
         secrets(&world, &locked, &team).await;
         template(&world).await;
-        let spec = json!({"sourceRepos": ["*"]});
+        let spec = json!({"sourceRepos": ["*"], "sourceNamespaces": [team]});
         apply(&world, "AppProject", "appprojects", "default", spec).await;
 
         let cases = cases::read(&[
