@@ -154,7 +154,7 @@ async fn watch(own: &str, namespace: &str, name: &str, context: &Context) -> Res
             watch: Some(Arc::clone(&guard)),
         }),
         None => Err(Error::WatchNotReady {
-            why: why_not_ready(watch),
+            why: why_not_ready(watch, context),
             name: shown,
         }),
     }
@@ -173,12 +173,14 @@ fn not_found_or_denied(own: &str, namespace: &str, shown: String) -> Error {
     }
 }
 
-fn why_not_ready(watch: &ImageWatch) -> Option<String> {
-    let conditions = &watch.status.as_ref()?.conditions;
-    let ready = conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")?;
-    (ready.status != "True").then(|| ready.message.clone())
+fn why_not_ready(watch: &ImageWatch, context: &Context) -> Option<String> {
+    // What was just written, and woke the policy, may be in no store yet.
+    let status = context
+        .watch_statuses
+        .latest(&watch.metadata, watch.status.as_ref())?;
+    let mut conditions = status.conditions.into_iter();
+    let ready = conditions.find(|condition| condition.type_ == "Ready")?;
+    (ready.status != "True").then_some(ready.message)
 }
 
 async fn is_granted(

@@ -197,7 +197,7 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     context.notifications.tell(&context, policy, news);
     super::events::publish(&context.recorder, policy, report.notices).await;
     old_event::publish(&context, policy, &outcome).await;
-    measure::outcome(&context.metrics, &outcome, context.clock.now());
+    measure::outcome(&context.metrics, policy, &outcome, context.clock.now());
     Span::current().record("outcome", report.health.as_str());
     context
         .metrics

@@ -3,6 +3,7 @@
 mod cases;
 mod every_form;
 mod old_event;
+mod old_metrics;
 mod old_settings;
 mod old_updater;
 
