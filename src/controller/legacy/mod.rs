@@ -5,6 +5,7 @@
 //! policy that a person owns is never touched, whatever its Application says.
 
 mod application;
+mod image_updaters;
 mod objects;
 mod old_updater;
 mod queue;
@@ -204,7 +205,11 @@ pub(super) async fn follow(context: Arc<Context>, stop: CancellationToken) {
         }
         context.applications.are_listed.cancelled().await;
         context.stores_are_filled().await;
-        tokio::join!(old_updater::follow(&context), work(&context));
+        tokio::join!(
+            old_updater::follow(&context),
+            image_updaters::look(&context),
+            work(&context)
+        );
     };
     tokio::select! {
         () = stop.cancelled() => {}

@@ -2,6 +2,7 @@
 
 mod cases;
 mod every_form;
+mod image_updaters;
 mod old_event;
 mod old_metrics;
 mod old_settings;
