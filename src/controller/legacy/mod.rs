@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use image_update_core::legacy::CommitSettings;
 use kube::core::ObjectMeta;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -52,6 +53,8 @@ pub(super) struct Legacy {
     scope: Option<ApplicationScope>,
     /// How often the tags of converted watches are listed.
     interval: String,
+    /// What the commits of converted policies are like.
+    commit: CommitSettings,
     /// Whether the predecessor is looked for.
     defers: bool,
     /// Where it is looked for; everywhere if empty.
@@ -86,6 +89,7 @@ impl Legacy {
         Self {
             scope,
             interval: config.interval.clone(),
+            commit: config.commit.settings(),
             defers: !config.convert_beside_old_updater,
             watched: config.watch_namespaces.clone(),
             ..Self::off()
@@ -101,6 +105,7 @@ impl Legacy {
         Self {
             scope: None,
             interval: String::new(),
+            commit: CommitSettings::default(),
             defers: false,
             watched: Vec::new(),
             queue: Queue::default(),
