@@ -131,8 +131,8 @@ pub struct RunConfig {
     )]
     pub refresh_applications: bool,
 
-    /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a push does
-    /// not count.
+    /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a registry or
+    /// a push does not count.
     #[arg(
         long,
         env = "IMAGE_UPDATE_CONCURRENCY",
@@ -168,8 +168,9 @@ pub struct RunConfig {
     )]
     pub metrics_address: String,
 
-    /// Where `/debug/state` is served: what is queued, known and kept, as JSON. It names objects
-    /// and git remotes of all namespaces and holds nothing secret; the address has to be one of this
+    /// Where `/debug/state` is served: what is queued, known and kept, as JSON; and
+    /// `/debug/log-level`, which shows what is logged, and sets it. It names objects, registries and
+    /// git remotes of all namespaces and holds nothing secret; the address has to be one of this
     /// machine's own, such as `127.0.0.1:8083`, for `kubectl port-forward`. Unset: nowhere.
     #[arg(long, env = "IMAGE_UPDATE_DEBUG_ADDRESS", value_name = "HOST:PORT")]
     pub debug_address: Option<String>,
@@ -337,6 +338,9 @@ pub enum ArgocdCredentials {
     All,
 }
 
+/// What is logged unless somebody says otherwise.
+pub const DEFAULT_LOG_LEVEL: &str = "info";
+
 /// Settings of the log, for every command.
 #[derive(Args, Clone, Debug)]
 pub struct LogConfig {
@@ -348,7 +352,7 @@ pub struct LogConfig {
         help_heading = "Logging",
         env = "IMAGE_UPDATE_LOG_LEVEL",
         value_name = "LEVEL",
-        default_value = "info"
+        default_value = DEFAULT_LOG_LEVEL
     )]
     pub log_level: String,
 

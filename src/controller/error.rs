@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_update_core::argocd::{PlaceError, SourceError};
+use image_update_core::causes;
 use image_update_core::image::Repository;
 use image_update_core::remote::{RemoteUrl, RepoPathError};
 
@@ -130,13 +131,13 @@ pub(super) enum Error {
         namespace: String,
     },
 
-    /// An ImageWatch was not scanned since the operator started.
-    #[error("ImageWatch {name} {NO_TAGS}{}", .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
+    /// An ImageWatch was not scanned since the operator started, or since it names its repository.
+    #[error("ImageWatch {name} {NO_TAGS}{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     WatchNotReady {
         /// Name of the watch.
         name: String,
-        /// Its `Ready` message, if it is failing.
-        why: Option<String>,
+        /// Why it will not have any soon; `None` while its first scan is under way.
+        why: Option<NoTags>,
     },
 
     /// The tags of a repository could not be listed, or a digest not looked up; the error names
@@ -336,6 +337,17 @@ pub(super) enum SecretProblem {
     SigningKey(git::SigningKeyError),
 }
 
+/// Why a watch will not have tags soon.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoTags {
+    /// Somebody said so.
+    #[error("it is suspended, and not scanned until it is resumed")]
+    Suspended,
+    /// What its status says of the last scan.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// What the operator does about an error: requeue, condition, event and metric follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposition {
@@ -453,12 +465,6 @@ impl Error {
 
     /// The error with its causes, in one line: it is a column of `kubectl get`.
     pub(super) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text.replace("\nhint: ", "; ").replace('\n', " ")
+        causes::in_one_line(self)
     }
 }

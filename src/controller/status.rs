@@ -81,7 +81,10 @@ fn is_due<S: Status>(previous: Option<&S>, next: &S) -> bool {
         return true;
     }
     match (previous.moved_at(), next.moved_at()) {
-        (Some(before), Some(after)) => after.duration_since(before) >= TIMESTAMP_WRITE_INTERVAL,
+        // Of whatever sign: a clock that was set back would else stop it for as long.
+        (Some(before), Some(after)) => {
+            after.duration_since(before).abs() >= TIMESTAMP_WRITE_INTERVAL
+        }
         (None, _) | (_, None) => true,
     }
 }
@@ -118,6 +121,14 @@ impl<S: Status> StatusWriter<S> {
             }
             None => cached.cloned(),
         }
+    }
+
+    /// The status that was written last of an object that can't be read, since nothing else of it is
+    /// known.
+    pub(super) fn last_written(&self, meta: &ObjectMeta) -> Option<S> {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, status) = written.get(meta.uid.as_ref()?)?;
+        Some(status.clone())
     }
 
     /// Writes `next` if it says something that `previous` does not. An object that is gone by
@@ -234,6 +245,12 @@ mod tests {
     fn a_timestamp_alone_waits_ten_minutes() {
         assert!(!is_due(Some(&scanned(0, 1)), &scanned(9, 1)));
         assert!(is_due(Some(&scanned(0, 1)), &scanned(10, 1)));
+    }
+
+    #[test]
+    fn a_timestamp_that_went_back_is_written_too() {
+        assert!(!is_due(Some(&scanned(300, 1)), &scanned(299, 1)));
+        assert!(is_due(Some(&scanned(300, 1)), &scanned(240, 1)));
     }
 
     #[test]

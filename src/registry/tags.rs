@@ -144,6 +144,7 @@ impl Collected {
         for text in others {
             self.skip(text);
         }
+        exchange.shared.listed.page(tags.len());
         self.pages.push(tags);
         if self.seen.len() > MAX_TAGS {
             return Err(Error::TooManyTags {
@@ -168,13 +169,24 @@ impl Collected {
             Some(only) if self.pages.is_empty() => only,
             last => TagSet::union(self.pages.iter().chain(&last)),
         };
-        let revision = digest::of_tags(&tags);
         TagList {
-            tags: Arc::new(tags),
-            revision,
             requests,
             skipped: self.skipped,
             etag,
+            ..TagList::from(tags)
+        }
+    }
+}
+
+/// A list that nobody was asked for.
+impl From<TagSet> for TagList {
+    fn from(tags: TagSet) -> Self {
+        Self {
+            revision: digest::of_tags(&tags),
+            tags: Arc::new(tags),
+            requests: 0,
+            skipped: None,
+            etag: None,
         }
     }
 }

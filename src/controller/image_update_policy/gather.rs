@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch, annotations};
 use crate::api::validate::{GitModel, ImageModel, ImageSource, PolicyModel};
 use crate::controller::context::{Context, GuardedWatch};
-use crate::controller::error::{Error, SecretProblem};
+use crate::controller::error::{Error, NoTags, SecretProblem};
 use crate::controller::registries;
 use crate::controller::secrets;
 use crate::controller::status::names;
@@ -107,7 +107,9 @@ async fn inline(
             host: repository.registry().to_owned(),
         });
     }
+    let permit = context.permit().await;
     let access = registries::default_access(repository, context).await?;
+    drop(permit);
     let handled = policy.status.as_ref();
     let handled = handled.and_then(|status| status.last_handled_reconcile_at.as_deref());
     let max_age = if annotations::is_requested(&policy.metadata, handled) {
@@ -148,7 +150,8 @@ async fn watch(own: &str, namespace: &str, name: &str, context: &Context) -> Res
     if own != namespace && !is_granted(watch.spec.access_from.as_ref(), own, context).await? {
         return Err(not_found_or_denied(own, namespace, shown));
     }
-    match context.tags.get(namespace, name) {
+    let tags = context.tags.get(namespace, name);
+    match tags.filter(|tags| is_about(watch, &tags.repository)) {
         Some(tags) => Ok(Known {
             tags,
             watch: Some(Arc::clone(&guard)),
@@ -158,6 +161,13 @@ async fn watch(own: &str, namespace: &str, name: &str, context: &Context) -> Res
             name: shown,
         }),
     }
+}
+
+/// Whether the spec still names the repository that was scanned. After a change its tags are of
+/// no use, and its registry must not be shown the new credential.
+fn is_about(watch: &ImageWatch, repository: &Repository) -> bool {
+    let named = watch.spec.image.parse::<Repository>();
+    named.is_ok_and(|named| named == *repository)
 }
 
 /// What is not granted and what is not there look alike from another namespace, so that nobody
@@ -173,14 +183,18 @@ fn not_found_or_denied(own: &str, namespace: &str, shown: String) -> Error {
     }
 }
 
-fn why_not_ready(watch: &ImageWatch, context: &Context) -> Option<String> {
+/// Why nothing is to be expected of a watch for now; `None` while its first scan is under way.
+fn why_not_ready(watch: &ImageWatch, context: &Context) -> Option<NoTags> {
+    if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
+        return Some(NoTags::Suspended);
+    }
     // What was just written, and woke the policy, may be in no store yet.
     let status = context
         .watch_statuses
         .latest(&watch.metadata, watch.status.as_ref())?;
     let mut conditions = status.conditions.into_iter();
     let ready = conditions.find(|condition| condition.type_ == "Ready")?;
-    (ready.status != "True").then_some(ready.message)
+    (ready.status != "True").then_some(NoTags::Failed(ready.message))
 }
 
 async fn is_granted(

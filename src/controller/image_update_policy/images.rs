@@ -47,6 +47,7 @@ fn failed(alias: &str, error: &Error) -> ImageStatus {
         message: error.chain(),
         held_until: None,
         settled: None,
+        last_build: None,
     }
 }
 
@@ -71,6 +72,7 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
             message: "not looked at yet".to_owned(),
             held_until: None,
             settled: None,
+            last_build: None,
         };
     };
     ImageStatus {
@@ -135,6 +137,7 @@ fn status_of(placement: &Placement, dry_run: bool, write: &Write) -> ImageStatus
         message,
         held_until: until.map(Time),
         settled: None,
+        last_build: None,
     }
 }
 

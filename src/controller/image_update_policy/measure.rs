@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use image_update_core::plan::{Plan, State};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Outcome, Write, Written};
 use crate::api::v1alpha1::ImageUpdatePolicy;
-use crate::controller::error::{Disposition, Error};
+use crate::controller::error::{Disposition, Error, NoTags};
 use crate::metrics::{ImageCounts, Metrics};
 
 /// Counts the images of an outcome, and the time that new tags have waited for it.
@@ -81,7 +81,13 @@ fn counts(attempt: &Attempt) -> ImageCounts {
 /// What is only waited for, as tags are after a start, is no failure; a watch that can't list them
 /// is one.
 fn is_failure(error: &Error) -> bool {
-    let is_failed_watch = matches!(error, Error::WatchNotReady { why: Some(_), .. });
+    let is_failed_watch = matches!(
+        error,
+        Error::WatchNotReady {
+            why: Some(NoTags::Failed(_)),
+            ..
+        }
+    );
     is_failed_watch || error.disposition() != Disposition::Wait
 }
 
@@ -107,6 +113,8 @@ fn ages(attempt: &Attempt, write: &Write, now: Timestamp) -> Vec<Duration> {
         let seen = sightings.first_seen(tag);
         (seen > sightings.since()).then_some(seen)
     });
-    seen.map(|seen| now.duration_since(seen).unsigned_abs())
+    // A clock that was set back meanwhile makes no age.
+    seen.map(|seen| now.duration_since(seen).max(SignedDuration::ZERO))
+        .map(SignedDuration::unsigned_abs)
         .collect()
 }

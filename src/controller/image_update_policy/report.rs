@@ -177,7 +177,23 @@ fn is_only_waiting(
     old: &ImageUpdatePolicyStatus,
     outcome: &Result<Outcome, Error>,
 ) -> bool {
-    waits_for_tags(outcome) && old.observed_generation == policy.metadata.generation
+    waits_for_tags(outcome)
+        && !has_written(outcome)
+        && old.observed_generation == policy.metadata.generation
+}
+
+/// Whether something was written: that is to be told whatever else is waited for.
+fn has_written(outcome: &Result<Outcome, Error>) -> bool {
+    let Ok(Outcome::Decided(attempt)) = outcome else {
+        return false;
+    };
+    let mut writes = attempt.writes.iter();
+    writes.any(|write| {
+        matches!(
+            write.written,
+            Ok(Written::Pushed { .. } | Written::Patched { .. })
+        )
+    })
 }
 
 /// Whether all that is wrong is that tags are not known yet.
@@ -198,12 +214,15 @@ fn image_statuses(
             state: ImageState::Suspended,
             reason: Reason::Suspended,
             message: "the policy is suspended".to_owned(),
+            held_until: None,
             ..image
         }),
         Err(error) => carried_over(policy, old, |image| ImageStatus {
             state: ImageState::Failed,
             reason: error.reason(),
             message: "nothing is decided while the policy itself has an error".to_owned(),
+            // It would be waited for although nothing follows from its end.
+            held_until: None,
             ..image
         }),
     }
@@ -231,6 +250,7 @@ fn carried_over(
             message: String::new(),
             held_until: None,
             settled: None,
+            last_build: None,
         })
     };
     policy
@@ -434,3 +454,6 @@ fn remember(status: &mut ImageUpdatePolicyStatus, write: LastWrite, line: &str) 
     status.history.truncate(HISTORY_LENGTH);
     status.last_write = Some(write);
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,8 +32,8 @@ pub(super) struct Scanned {
     pub(super) tags: WatchedTags,
     /// Whether they differ from what was stored.
     pub(super) changed: bool,
-    /// When the reconciliation began.
-    pub(super) now: Timestamp,
+    /// How long ago the scan ended, which may have been somebody else's.
+    pub(super) age: Duration,
 }
 
 impl Scanned {
@@ -51,7 +51,9 @@ pub(super) struct Report {
     pub(super) status: ImageWatchStatus,
     pub(super) notices: Vec<Notice>,
     pub(super) action: Action,
-    /// Whether policies that refer to the watch may decide otherwise now.
+    /// Whether the tags differ from those of the scan before.
+    pub(super) has_new_tags: bool,
+    /// Whether policies that refer to the watch may decide otherwise once the status is written.
     pub(super) concerns_policies: bool,
     /// Whether the `Ready` reason changed.
     pub(super) is_news: bool,
@@ -99,6 +101,7 @@ impl Report {
         Self {
             notices: events::warning(before, &verdict).into_iter().collect(),
             action: delay.map_or_else(Action::await_change, Action::requeue),
+            has_new_tags: changed,
             concerns_policies: changed
                 || is_news
                 || old.observed_generation != watch.metadata.generation,
@@ -145,13 +148,8 @@ fn delay(watch: &ImageWatch, outcome: &Result<Outcome, Error>, failures: u32) ->
     match outcome {
         Ok(Outcome::Suspended) => None,
         Ok(Outcome::Scanned(scanned)) => {
-            // From the end of the scan, which may have been somebody else's.
-            let age = scanned
-                .now
-                .duration_since(scanned.scan.time)
-                .max(jiff::SignedDuration::ZERO);
             let due = schedule::with_jitter(scanned.model.interval, seed);
-            Some(due.saturating_sub(age.unsigned_abs()))
+            Some(due.saturating_sub(scanned.age))
         }
         Err(error) => {
             let interval = validate::interval_or_default(&watch.spec.interval);
