@@ -1,5 +1,6 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+mod commit;
 mod leader;
 mod log;
 mod selector;
@@ -13,6 +14,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
 
+pub use commit::CommitConfig;
 pub use leader::{LeaderConfig, pod_name};
 pub use log::{DEFAULT_LOG_LEVEL, LogConfig, LogFormat};
 pub use shards::{ShardConfig, ShardIndex};
@@ -116,6 +118,10 @@ pub struct RunConfig {
         value_parser = interval
     )]
     pub interval: String,
+
+    /// What the commits of converted Applications' policies are like.
+    #[command(flatten)]
+    pub commit: CommitConfig,
 
     /// Converts annotations even while argocd-image-updater runs: the two then take turns.
     #[arg(long, env = "IMAGE_UPDATE_CONVERT_BESIDE_OLD_UPDATER")]

@@ -132,12 +132,12 @@ pub(super) enum Error {
     },
 
     /// An ImageWatch was not scanned since the operator started, or since it names its repository.
-    #[error("ImageWatch {name} {NO_TAGS}{}", .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
+    #[error("ImageWatch {name} {NO_TAGS}{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     WatchNotReady {
         /// Name of the watch.
         name: String,
         /// Why it will not have any soon; `None` while its first scan is under way.
-        why: Option<String>,
+        why: Option<NoTags>,
     },
 
     /// The tags of a repository could not be listed, or a digest not looked up; the error names
@@ -384,6 +384,17 @@ pub(super) enum SecretProblem {
     /// The signing key can't sign.
     #[error(transparent)]
     SigningKey(git::SigningKeyError),
+}
+
+/// Why a watch will not have tags soon.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoTags {
+    /// Somebody said so.
+    #[error("it is suspended, and not scanned until it is resumed")]
+    Suspended,
+    /// What its status says of the last scan.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// What the operator does about an error: requeue, condition, event and metric follow from it.

@@ -309,6 +309,11 @@ fn guide(reason: Reason) -> Guide {
             "converts no annotations until it is gone; what was converted before goes on",
             "Scale argocd-image-updater to 0, or run the operator with `--convert-beside-old-updater`.",
         ),
+        Reason::ImageUpdaterIgnored => (
+            Policy,
+            "leaves them alone, and goes on",
+            "Give them to `convert`, apply what it prints, and delete them.",
+        ),
         Reason::PutBack => (
             Policy,
             STALLS,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use image_update_core::legacy::CommitSettings;
 use kube::ResourceExt as _;
 use kube::api::Api;
 use serde::Serialize;
@@ -91,6 +92,8 @@ pub(in crate::cli) async fn explain_policy(args: &ExplainPolicyArgs) -> Result<(
         registries: args.logins.registries()?,
         argocd_namespace: args.logins.argocd_namespace(),
         argocd_credentials: args.logins.argocd_credentials(),
+        // Policies are as the cluster has them.
+        commit: CommitSettings::default(),
         cache_dir: None,
         logins: args.logins.logins()?,
         only: Some((namespace, name)),

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch, annotations};
 use crate::api::validate::{GitModel, ImageModel, ImageSource, PolicyModel};
 use crate::controller::context::{Context, GuardedWatch};
-use crate::controller::error::{Error, SecretProblem};
+use crate::controller::error::{Error, NoTags, SecretProblem};
 use crate::controller::registries;
 use crate::controller::secrets;
 use crate::controller::status::names;
@@ -157,7 +157,7 @@ async fn watch(own: &str, namespace: &str, name: &str, context: &Context) -> Res
             watch: Some(Arc::clone(&guard)),
         }),
         None => Err(Error::WatchNotReady {
-            why: why_not_ready(watch),
+            why: why_not_ready(watch, context),
             name: shown,
         }),
     }
@@ -184,15 +184,17 @@ fn not_found_or_denied(own: &str, namespace: &str, shown: String) -> Error {
 }
 
 /// Why nothing is to be expected of a watch for now; `None` while its first scan is under way.
-fn why_not_ready(watch: &ImageWatch) -> Option<String> {
+fn why_not_ready(watch: &ImageWatch, context: &Context) -> Option<NoTags> {
     if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
-        return Some("it is suspended, and not scanned until it is resumed".to_owned());
+        return Some(NoTags::Suspended);
     }
-    let conditions = &watch.status.as_ref()?.conditions;
-    let ready = conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")?;
-    (ready.status != "True").then(|| ready.message.clone())
+    // What was just written, and woke the policy, may be in no store yet.
+    let status = context
+        .watch_statuses
+        .latest(&watch.metadata, watch.status.as_ref())?;
+    let mut conditions = status.conditions.into_iter();
+    let ready = conditions.find(|condition| condition.type_ == "Ready")?;
+    (ready.status != "True").then_some(NoTags::Failed(ready.message))
 }
 
 async fn is_granted(

@@ -196,7 +196,7 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     );
     log(&outcome, &report);
 
-    measure::outcome(&context.metrics, &outcome, context.clock.now());
+    measure::outcome(&context.metrics, policy, &outcome, context.clock.now());
     let now = context.clock.now();
     tidings.extend(Tidings {
         news: news::of(policy, previous.as_ref(), &outcome, &report, now),

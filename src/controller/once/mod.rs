@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use futures::channel::mpsc;
 use futures::future::join_all;
-use image_update_core::legacy::{self, Diagnostic};
+use image_update_core::legacy::{self, CommitSettings, Diagnostic};
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
@@ -75,6 +75,8 @@ pub struct Options {
     pub argocd_namespace: String,
     /// Which policies may use Argo CD's credentials.
     pub argocd_credentials: ArgocdCredentials,
+    /// What the commits of annotated Applications are like.
+    pub commit: CommitSettings,
     /// Where it is kept what is known of images.
     pub cache_dir: Option<PathBuf>,
     /// The credentials of the person who calls.
@@ -185,7 +187,7 @@ pub async fn look(
     )?;
     let seen = options.seen;
     seen.listen(&context.registry);
-    let (objects, diagnostics) = with_converted(objects);
+    let (objects, diagnostics) = with_converted(objects, &options.commit);
     for application in &objects.applications {
         context.applications.put(application);
     }
@@ -243,7 +245,10 @@ fn finding(policy: &ImageUpdatePolicy, looked: Looked) -> Finding {
 
 /// The objects, with those that annotations stand for. A policy of an Application's name goes before
 /// its annotations, unless it was made from them.
-fn with_converted(mut objects: Objects) -> (Objects, Vec<(String, Diagnostic)>) {
+fn with_converted(
+    mut objects: Objects,
+    commit: &CommitSettings,
+) -> (Objects, Vec<(String, Diagnostic)>) {
     let mut diagnostics = Vec::new();
     for application in &objects.applications {
         let known = Known::of(application);
@@ -262,7 +267,7 @@ fn with_converted(mut objects: Objects) -> (Objects, Vec<(String, Diagnostic)>) 
         }
         let subject = format!("{namespace}/{name}");
         diagnostics.extend(problems.into_iter().map(|it| (subject.clone(), it)));
-        let Some(converted) = convert(namespace, name, &settings) else {
+        let Some(converted) = convert(namespace, name, &settings, commit) else {
             continue;
         };
         let old = found.map(|at| objects.policies.remove(at));
