@@ -289,11 +289,12 @@ fn values_somewhere(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
             | State::Broken(_) => None,
         };
         if let Some(value) = stands {
-            values.entry(alias.to_owned()).or_insert(SettledValue {
+            let settled = || SettledValue {
                 value,
                 branch: None,
                 pinned: is_pinned(alias, &attempt.model),
-            });
+            };
+            values.entry(alias.to_owned()).or_insert_with(settled);
         }
     }
     values.retain(|alias, _| !unsure.contains(alias.as_str()));
