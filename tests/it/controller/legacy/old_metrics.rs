@@ -68,7 +68,7 @@ impl Counted {
         let kubeconfig = folder.path().join("kubeconfig");
         let text = world
             .server
-            .kubeconfig_with_token(&account(&world).await)
+            .kubeconfig_with_token(&account(&world).await, &world.namespace)
             .expect("there is a kubeconfig");
         fs::write(&kubeconfig, text).expect("a file can be written");
         let namespace = &world.namespace;
