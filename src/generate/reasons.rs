@@ -74,7 +74,11 @@ fn guide(reason: Reason) -> Guide {
     use Scope::{Both, Policy};
     let (scope, then, advice) = match reason {
         Reason::Succeeded => (Both, "goes on at its interval", ""),
-        Reason::Suspended => (Both, "does nothing", "Set `spec.suspend` to `false`."),
+        Reason::Suspended => (
+            Both,
+            "does nothing",
+            "Set `spec.suspend` to `false`, or say `resume NAME` if an annotation suspends it.",
+        ),
         Reason::Updated => (
             Policy,
             COMPARES,

@@ -31,7 +31,9 @@ use super::notifications::Notifications;
 use super::scope::{ALL, ApplicationScope};
 use super::shards::Shards;
 use crate::api::legacy::convert;
-use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, annotations};
+use crate::api::v1alpha1::{
+    ImageState, ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, annotations,
+};
 use crate::argocd::application::Application;
 use crate::config::{ArgocdCredentials, DEFAULT_GIT_CACHE_BYTES};
 use crate::hosts::AllowedHosts;
@@ -232,7 +234,10 @@ pub async fn look(
     })
 }
 
-fn finding(policy: &ImageUpdatePolicy, looked: Looked) -> Finding {
+fn finding(policy: &ImageUpdatePolicy, mut looked: Looked) -> Finding {
+    if looked.errors.is_empty() {
+        looked.errors = failures(&looked.status);
+    }
     Finding {
         namespace: policy.namespace().unwrap_or_default(),
         name: policy.name_any(),
@@ -241,6 +246,17 @@ fn finding(policy: &ImageUpdatePolicy, looked: Looked) -> Finding {
         errors: looked.errors,
         is_invalid: looked.is_invalid,
     }
+}
+
+/// What could not be decided of a policy that has no error of its own.
+fn failures(status: &ImageUpdatePolicyStatus) -> Vec<String> {
+    let is_failed = |state: ImageState| state == ImageState::Failed;
+    let images = status.images.iter().filter(|it| is_failed(it.state));
+    let images = images.map(|it| format!("{}: {}", it.alias, it.message));
+    let applications = status.attention.iter().filter(|it| is_failed(it.state));
+    let applications =
+        applications.map(|it| format!("Application {}: {}", it.application, it.message));
+    images.chain(applications).collect()
 }
 
 /// The objects, with those that annotations stand for. A policy of an Application's name goes before
