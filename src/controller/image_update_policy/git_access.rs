@@ -16,7 +16,6 @@ use crate::api::validate::{CredentialsModel, GitModel};
 use crate::config::ArgocdCredentials;
 use crate::controller::context::Context;
 use crate::controller::error::{ArgocdProblem, Error, SecretProblem};
-use crate::controller::secrets;
 use crate::controller::status::names;
 use crate::git::options::RemoteOptions;
 use crate::write_back::git_credentials;
@@ -49,7 +48,8 @@ pub(super) async fn of_policy(
             ..RemoteOptions::default()
         },
         CredentialsModel::Secret(name) => {
-            match secrets::secret(&context.kube, namespace, name).await {
+            let secret = context.secrets.secret(&context.kube, namespace, name);
+            match secret.await {
                 Ok(secret) => read(secret.name, secret.data, insecure, context).await?,
                 // Whoever calls need not have the cluster's Secrets: their own logins serve.
                 Err(error) if context.caller.is_some() && error.is_unreadable() => RemoteOptions {
