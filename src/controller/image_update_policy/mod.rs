@@ -2,6 +2,8 @@
 //!
 //! Every path ends in exactly one status write, so the object itself says why something happened
 //! or did not. Only a failure to *report* leaves through the error policy.
+//!
+//! What goes on before or after the write is boxed where it is large, as in [`apply`].
 
 mod applications;
 mod apply;
@@ -152,12 +154,12 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
             context
                 .metrics
                 .reconciled(KIND, Health::Stalled.as_str(), started.elapsed());
-            return undecodable::report(
+            return Box::pin(undecodable::report(
                 &context.policy_statuses,
                 &invalid.metadata,
                 &invalid.error,
                 now,
-            )
+            ))
             .await;
         }
     };
@@ -183,10 +185,8 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     );
     log(&outcome, &report);
 
-    context
-        .policy_statuses
-        .write(&policy.metadata, previous.as_ref(), &report.status)
-        .await?;
+    let statuses = &context.policy_statuses;
+    Box::pin(statuses.write(&policy.metadata, previous.as_ref(), &report.status)).await?;
     let news = news::of(
         policy,
         previous.as_ref(),
@@ -195,8 +195,13 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
         context.clock.now(),
     );
     context.notifications.tell(&context, policy, news);
-    super::events::publish(&context.recorder, policy, report.notices).await;
-    old_event::publish(&context, policy, &outcome).await;
+    Box::pin(super::events::publish(
+        &context.recorder,
+        policy,
+        report.notices,
+    ))
+    .await;
+    Box::pin(old_event::publish(&context, policy, &outcome)).await;
     measure::outcome(&context.metrics, &outcome, context.clock.now());
     Span::current().record("outcome", report.health.as_str());
     context
@@ -245,13 +250,13 @@ async fn run(
     };
     let git = match model.write_back.git() {
         Some(git) if !destinations.is_empty() => Some((
-            git_access::of_policy(policy, git, context).await?,
-            commit_style(policy, git, context, now).await?,
+            Box::pin(git_access::of_policy(policy, git, context)).await?,
+            Box::pin(commit_style(policy, git, context, now)).await?,
         )),
         Some(_) | None => None,
     };
     drop(permit);
-    let lookups = Lookups::known(&model, &images, context).await;
+    let lookups = Box::pin(Lookups::known(&model, &images, context)).await;
     let task = apply::Task {
         policy,
         model: Arc::new(model),
