@@ -212,11 +212,7 @@ fn outcome(part: Part, receipt: &Receipt) -> Result<Outcome, Error> {
 
 /// Every file that a job looks at, once.
 pub(super) fn paths(jobs: &[Queued]) -> Paths {
-    let mut all = Paths::default();
-    for queued in jobs {
-        all.extend(&queued.job.paths);
-    }
-    all
+    Paths::union(jobs.iter().map(|queued| &queued.job.paths))
 }
 
 /// Answers the jobs that an error is about: all of them, unless it is about a path.

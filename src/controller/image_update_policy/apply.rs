@@ -1,4 +1,7 @@
 //! Decides against what stands at each destination, and writes what differs.
+//!
+//! Thousands of policies may wait for a push, each with room for the largest future that it awaits
+//! here. So those that go on before or after that are boxed.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -96,13 +99,13 @@ impl Task<'_> {
             let Attempted { plan, written } = match &destination {
                 Destination::Git(git) => self.write_git(&destination, git, inputs, &mut past).await,
                 Destination::Application { known, index, .. } => {
-                    self.write_application(known, *index, &inputs).await
+                    Box::pin(self.write_application(known, *index, &inputs)).await
                 }
             };
             if let (Some(plan), Ok(_)) = (&plan, &written)
                 && !plan.is_decided()
             {
-                self.learn(plan, round).await;
+                Box::pin(self.learn(plan, round)).await;
                 continue;
             }
             if let (Ok(Written::Pushed { .. }), Some(plan)) = (&written, &plan) {
@@ -138,7 +141,7 @@ impl Task<'_> {
             return Attempted::failed(Error::HostNotAllowed { host });
         }
         let options = access.options(self.policy, destination, url, self.context);
-        let options = match options.await {
+        let options = match Box::pin(options).await {
             Ok(options) => options,
             Err(error) => return Attempted::failed(error),
         };
@@ -182,7 +185,7 @@ impl Task<'_> {
             let commits = self.settled.commits(url, branch);
             let paths = &plan.missing_past;
             let read = past.read((url, &options), branch, commits, paths, self.context);
-            if let Err(error) = read.await {
+            if let Err(error) = Box::pin(read).await {
                 written = Err(Error::WriteBack(error));
             }
         }

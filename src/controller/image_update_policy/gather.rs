@@ -16,7 +16,6 @@ use crate::api::validate::{GitModel, ImageModel, ImageSource, PolicyModel};
 use crate::controller::context::{Context, GuardedWatch};
 use crate::controller::error::{Error, NoTags, SecretProblem};
 use crate::controller::registries;
-use crate::controller::secrets;
 use crate::controller::status::names;
 use crate::controller::tags::WatchedTags;
 use crate::git::signing::SigningKey;
@@ -243,7 +242,9 @@ pub(super) async fn signing_key(
     let Some(name) = &git.commit.signing_secret else {
         return Ok(None);
     };
-    let secret = secrets::secret(&context.kube, names(&policy.metadata).0, name).await?;
+    let namespace = names(&policy.metadata).0;
+    let secret = context.secrets.secret(&context.kube, namespace, name);
+    let secret = secret.await?;
     let invalid = |problem| Error::InvalidSecret {
         name: name.clone(),
         problem,

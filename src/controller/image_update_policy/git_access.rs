@@ -19,7 +19,6 @@ use crate::argocd::repositories::Forbidden;
 use crate::config::ArgocdCredentials;
 use crate::controller::context::Context;
 use crate::controller::error::{ArgocdProblem, Error, ScopeProblem, SecretProblem};
-use crate::controller::secrets;
 use crate::controller::status::names;
 use crate::git::options::RemoteOptions;
 use crate::write_back::git_credentials;
@@ -64,7 +63,8 @@ pub(super) async fn of_policy(
             only: None,
         },
         CredentialsModel::Secret(name) => {
-            match secrets::secret(&context.kube, namespace, name).await {
+            let secret = context.secrets.secret(&context.kube, namespace, name);
+            match secret.await {
                 Ok(secret) => {
                     let url = secret_scope::url(&secret.data);
                     let options = read(secret.name, secret.data, insecure, context).await?;
