@@ -1,3 +1,5 @@
+//! Which remotes are kept, and for how long.
+
 use super::*;
 use crate::git::options::Credential;
 
