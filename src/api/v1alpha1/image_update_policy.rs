@@ -183,7 +183,8 @@ pub struct ImageSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginImage>,
 
-    /// Writes the image only where the Application runs it. Default `false`.
+    /// Writes the image only where the Application runs it, under its own name or the one that
+    /// `kustomize` replaces. Default `false`.
     #[serde(default)]
     pub only_live: bool,
 }
