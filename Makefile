@@ -81,9 +81,11 @@ golden: stack ## write the expected output of the golden tests anew, and show wh
 	git --no-pager diff --stat
 
 .PHONY: demo
-demo: stack ## see one update from a pushed image to a commit; KEEP=1 stays up
+demo: ## install the chart and see one update from a pushed image to a commit; KEEP=1 stays up
 	$(need_rust)
+	$(need_go)
 	$(need_git)
+	@tests/stack/build.sh etcd kube-apiserver registry helm kubectl
 	cargo build --locked --bin image-update-operator --example demo
 	cargo run --locked --quiet --example demo -- $(if $(KEEP),--keep)
 

@@ -26,9 +26,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut stage = Stage::start().await?;
-    stage.install().await?;
+    let objects = stage.install().await?;
+    stage.prepare().await?;
     stage.push("1.0.0").await?;
-    stage.start_operator(PathBuf::from(env!("CARGO_BIN_EXE_image-update-operator")))?;
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_image-update-operator"));
+    stage.start_operator(program, &objects).await?;
     stage.apply().await?;
     wait_for(&stage, "1.0.0").await?;
 
@@ -102,7 +104,7 @@ async fn request_scan(stage: &Stage, token: &str) -> anyhow::Result<()> {
 /// The resident memory of the operator, in KiB.
 fn operator_memory(stage: &Stage) -> anyhow::Result<u64> {
     let operator = stage.operator.as_ref().context("the operator runs")?;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", operator.pid()))
+    let status = std::fs::read_to_string(format!("/proc/{}/status", operator.process.pid()))
         .context("read what the kernel says of the operator")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next());

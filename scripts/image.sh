@@ -45,7 +45,7 @@ stage() { printf '\n== %s\n' "$1"; }
 name=image-update-operator
 base=$(sed -n 's/^FROM \(gcr\.io[^ ]*\)$/\1/p' Dockerfile)
 rust=$(sed -n 's/^FROM \(docker\.io[^ ]*\) AS build$/\1/p' Dockerfile)
-[ -n "$base" ] && [ -n "$rust" ] || die "the Dockerfile does not begin its stages as this script knows them"
+[[ -n "$base" && -n "$rust" ]] || die "the Dockerfile does not begin its stages as this script knows them"
 
 if [ -z "$binary" ]; then
     stage "compile, from what .dockerignore lets through"

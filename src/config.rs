@@ -125,8 +125,8 @@ pub struct RunConfig {
     )]
     pub refresh_applications: bool,
 
-    /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a push does
-    /// not count.
+    /// How many objects of each kind are looked at at once, from 1 to 1024; waiting for a registry or
+    /// a push does not count.
     #[arg(
         long,
         env = "IMAGE_UPDATE_CONCURRENCY",
@@ -162,8 +162,9 @@ pub struct RunConfig {
     )]
     pub metrics_address: String,
 
-    /// Where `/debug/state` is served: what is queued, known and kept, as JSON. It names objects
-    /// and git remotes of all namespaces and holds nothing secret; the address has to be one of this
+    /// Where `/debug/state` is served: what is queued, known and kept, as JSON; and
+    /// `/debug/log-level`, which shows what is logged, and sets it. It names objects, registries and
+    /// git remotes of all namespaces and holds nothing secret; the address has to be one of this
     /// machine's own, such as `127.0.0.1:8083`, for `kubectl port-forward`. Unset: nowhere.
     #[arg(long, env = "IMAGE_UPDATE_DEBUG_ADDRESS", value_name = "HOST:PORT")]
     pub debug_address: Option<String>,

@@ -1,5 +1,6 @@
 //! Where registries, git remotes and receivers of notifications may be: `--allowed-hosts`.
 
+mod lookups;
 pub(crate) mod resolver;
 
 /// The hosts that may be asked.

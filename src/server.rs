@@ -1,18 +1,19 @@
 //! Serves metrics and probes over plain HTTP: `/metrics`, `/healthz` and `/readyz`; and elsewhere,
-//! for who may enter the pod, `/debug/state`.
+//! for who may enter the pod, `/debug/state` and `/debug/log-level`.
 //!
-//! Nothing is changed by a request, and nobody is asked who they are: it is for the cluster's network.
+//! Nobody is asked who they are: it is for the cluster's network. So nothing can be changed but what is
+//! logged, and that from inside the pod alone.
 //! Connections, their number and their time are bounded, also for who answers otherwise ([`accept`]).
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -36,6 +37,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after that failed: mostly there are too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// The most that is read of a body: directives name a few modules.
+const MAX_BODY_BYTES: usize = 4096;
+
+const LOG_LEVEL: &str = "/debug/log-level";
+
 const JSON: &str = "application/json";
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -50,6 +56,12 @@ pub(crate) trait Pages: Send + Sync + 'static {
 
     /// What goes on, as JSON.
     fn state(&self) -> String;
+
+    /// The directives that say what is logged.
+    fn log_level(&self) -> String;
+
+    /// Sets them; an error says what is wrong with them.
+    fn set_log_level(&self, directives: &str) -> Result<(), String>;
 }
 
 /// Which pages are served at an address.
@@ -122,10 +134,57 @@ fn parse(address: &str) -> Result<Option<SocketAddr>, Error> {
 /// Serves the pages until it is dropped.
 pub(crate) async fn serve(site: Site, listener: TcpListener, pages: Arc<impl Pages>) {
     accept(listener, MAX_CONNECTIONS, move |request| {
-        let page = page(site, request.method(), request.uri().path(), &*pages);
-        std::future::ready(page)
+        let pages = Arc::clone(&pages);
+        async move {
+            match site {
+                Site::Probes => page(site, request.method(), request.uri().path(), &*pages),
+                Site::Debug => debug_page(request, &*pages).await,
+            }
+        }
     })
     .await;
+}
+
+/// For debugging. What a browser asks for in the name of a site that calls itself by one of this
+/// machine's addresses is refused, because the site could read the answer.
+async fn debug_page<B>(request: Request<B>, pages: &impl Pages) -> Response<Full<Bytes>>
+where
+    B: Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if !is_local(request.headers()) {
+        return text(StatusCode::FORBIDDEN, "ask for localhost\n");
+    }
+    if (request.method(), request.uri().path()) != (&Method::PUT, LOG_LEVEL) {
+        return page(Site::Debug, request.method(), request.uri().path(), pages);
+    }
+    let body = Limited::new(request.into_body(), MAX_BODY_BYTES).collect();
+    let Ok(Ok(body)) = tokio::time::timeout(HEAD_TIMEOUT, body).await else {
+        return text(StatusCode::BAD_REQUEST, "send directives, as --log-level\n");
+    };
+    let body = body.to_bytes();
+    let directives = str::from_utf8(&body).unwrap_or_default().trim();
+    if directives.is_empty() {
+        return text(StatusCode::BAD_REQUEST, "send directives, as --log-level\n");
+    }
+    match pages.set_log_level(directives) {
+        Ok(()) => text(StatusCode::OK, format!("{}\n", pages.log_level())),
+        Err(why) => text(StatusCode::BAD_REQUEST, format!("{why}\n")),
+    }
+}
+
+/// Whether the host that is asked for is this machine, whatever the port.
+fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let name = host.map(|host| match host.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => name,
+        Some(_) | None => host,
+    });
+    name.is_some_and(|name| {
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        let address = address.parse::<IpAddr>();
+        name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
 }
 
 /// Answers requests until it is dropped, of so many connections at once.
@@ -191,7 +250,11 @@ fn page(site: Site, method: &Method, path: &str, pages: &impl Pages) -> Response
     }
     match (site, path) {
         (Site::Debug, "/debug/state") => response(StatusCode::OK, JSON, pages.state()),
-        (Site::Debug, _) => text(StatusCode::NOT_FOUND, "there is /debug/state\n"),
+        (Site::Debug, LOG_LEVEL) => text(StatusCode::OK, format!("{}\n", pages.log_level())),
+        (Site::Debug, _) => text(
+            StatusCode::NOT_FOUND,
+            "there are /debug/state and /debug/log-level\n",
+        ),
         (Site::Probes, "/metrics") => {
             response(StatusCode::OK, metrics::CONTENT_TYPE, pages.metrics())
         }
@@ -227,9 +290,12 @@ fn response(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
-    struct Fixed(Option<&'static str>);
+    /// Why it is not ready, and what is logged.
+    struct Fixed(Option<&'static str>, Mutex<String>);
 
     impl Pages for Fixed {
         fn metrics(&self) -> String {
@@ -243,11 +309,27 @@ mod tests {
         fn state(&self) -> String {
             "{}".to_owned()
         }
+
+        fn log_level(&self) -> String {
+            self.1.lock().expect("no test panics with it").clone()
+        }
+
+        fn set_log_level(&self, directives: &str) -> Result<(), String> {
+            if directives != "debug" {
+                return Err("it is no level".to_owned());
+            }
+            directives.clone_into(&mut self.1.lock().expect("no test panics with it"));
+            Ok(())
+        }
+    }
+
+    fn fixed(not_ready: Option<&'static str>) -> Fixed {
+        Fixed(not_ready, Mutex::new("info".to_owned()))
     }
 
     #[track_caller]
     fn check(method: &Method, path: &str, not_ready: Option<&'static str>, expected: u16) {
-        let page = page(Site::Probes, method, path, &Fixed(not_ready));
+        let page = page(Site::Probes, method, path, &fixed(not_ready));
         assert_eq!(page.status().as_u16(), expected, "{method} {path}");
     }
 
@@ -263,11 +345,51 @@ mod tests {
         check(&Method::GET, "/debug/pprof", None, 404);
         check(&Method::GET, "/", None, 404);
         check(&Method::GET, "/debug/state", None, 404);
+        check(&Method::PUT, "/debug/log-level", None, 405);
+        check(&Method::GET, "/debug/log-level", None, 404);
+    }
+
+    #[tokio::test]
+    async fn the_log_level_is_set_by_who_asks_for_this_machine() {
+        let pages = fixed(None);
+        let check = async |method: Method, host: &str, body: &str, expected: (u16, &str)| {
+            let request = Request::builder()
+                .method(method)
+                .uri(LOG_LEVEL)
+                .header(HOST, host)
+                .body(Full::new(Bytes::from(body.to_owned())))
+                .expect("it is a request");
+            let answer = debug_page(request, &pages).await;
+            let status = answer.status().as_u16();
+            let body = answer.into_body().collect().await;
+            let text = body.expect("it is there").to_bytes();
+            let text = str::from_utf8(&text).expect("it is text").trim_end();
+            assert_eq!((status, text), expected, "{host}");
+        };
+        let none = "send directives, as --log-level";
+        let large = "x".repeat(MAX_BODY_BYTES + 1);
+        check(Method::GET, "localhost:1", "", (200, "info")).await;
+        check(Method::PUT, "127.0.0.1", "loud", (400, "it is no level")).await;
+        check(Method::PUT, "127.0.0.1", " \n", (400, none)).await;
+        check(Method::PUT, "127.0.0.1", &large, (400, none)).await;
+        for host in [
+            "evil.example:8083",
+            "10.0.0.1",
+            "",
+            "localhost.evil.example",
+        ] {
+            check(Method::PUT, host, "debug", (403, "ask for localhost")).await;
+            check(Method::GET, host, "", (403, "ask for localhost")).await;
+        }
+        check(Method::POST, "[::1]:1", "debug", (405, "only GET and HEAD")).await;
+        check(Method::GET, "[::1]", "", (200, "info")).await;
+        check(Method::PUT, "127.0.0.1:8083", "debug\n", (200, "debug")).await;
+        check(Method::GET, "localhost", "", (200, "debug")).await;
     }
 
     #[tokio::test]
     async fn what_is_for_debugging_is_served_to_this_machine_only() {
-        let pages = Fixed(None);
+        let pages = fixed(None);
         let status = |path| page(Site::Debug, &Method::GET, path, &pages).status();
         assert_eq!(status("/debug/state"), StatusCode::OK);
         assert_eq!(status("/metrics"), StatusCode::NOT_FOUND);

@@ -1,7 +1,9 @@
 //! The main job, live: a tag is pushed to a registry, and the commit that uses it is in git.
 //!
-//! `make demo` runs it. Everything is real and on loopback: etcd, kube-apiserver, a registry,
-//! `git http-backend` over TLS, and the operator as a process. Nothing is left running.
+//! `make demo` runs it. Everything is real and on loopback: etcd, kube-apiserver, a registry and
+//! `git http-backend` over TLS. The chart is installed as Helm does it, and the operator is a process with
+//! the arguments and the token of the chart's pod, since there is no node to start one. Nothing is left
+//! running.
 
 #![expect(clippy::print_stdout, reason = "it is a demonstration")]
 
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Parser;
+use serde_json::Value;
 use stage::Stage;
 
 /// How long to wait for what takes the operator one interval of ten seconds.
@@ -46,17 +49,29 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     step("Starting etcd, kube-apiserver, a registry and a git server on loopback");
     let mut stage = Stage::start().await?;
-    step("Installing the kinds, and the Secret with the git credential");
-    stage.install().await?;
-    step("Pushing podinfo v1.0.0 to the registry");
+    step("Installing the chart, with its defaults");
+    let objects = stage.install().await?;
+    println!("{}", names(&objects));
+    step("Starting the operator, as the Deployment says and its ServiceAccount may");
+    println!("{}", stage.start_operator(operator, &objects).await?);
+    step("Making a Secret with the git credential, and pushing podinfo v1.0.0 to the registry");
+    stage.prepare().await?;
     stage.push("1.0.0").await?;
-    step("Starting the operator");
-    stage.start_operator(operator)?;
     let result = show(&stage, arguments.keep).await;
     if result.is_err() {
         println!("\nThe operator's last words:\n{}", stage.logs());
     }
     result
+}
+
+/// What was installed, as `kubectl apply` lists it.
+fn names(objects: &[Value]) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+    let lines = objects.iter().map(|object| {
+        let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+        format!("{kind}/{name}")
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 async fn show(stage: &Stage, keep: bool) -> anyhow::Result<()> {

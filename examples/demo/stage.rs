@@ -7,23 +7,35 @@ use std::time::Duration;
 use anyhow::Context as _;
 use image_update_operator::api::v1alpha1::ImageUpdatePolicy;
 use image_update_testkit::apiserver::ApiServer;
+use image_update_testkit::chart;
 use image_update_testkit::git_server::GitServer;
-use image_update_testkit::process::{Child, Launch};
+use image_update_testkit::pod::Pod;
+use image_update_testkit::process::{Child, Launch, free_port};
 use image_update_testkit::registry::Registry;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
 use kube::{Client, ResourceExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Where the objects of the demonstration are.
 pub(crate) const NAMESPACE: &str = "demo";
+
+/// Where the operator is installed, and what its release is called.
+const OPERATOR_NAMESPACE: &str = "image-update-system";
+const RELEASE: &str = "image-update-operator";
 
 const OBJECTS: &str = include_str!("objects.yaml");
 const USER: &str = "robot";
 const PASSWORD: &str = "only-for-the-demo";
 const FILE: &str = "overlays/prod/kustomization.yaml";
+
+/// The operator, with the volumes and the token that it needs as long as it runs.
+pub(crate) struct Operator {
+    pub(crate) process: Child,
+    _pod: Pod,
+}
 
 /// Everything that runs.
 pub(crate) struct Stage {
@@ -31,7 +43,9 @@ pub(crate) struct Stage {
     server: ApiServer,
     registry: Registry,
     git: GitServer,
-    pub(crate) operator: Option<Child>,
+    /// Where the operator serves its metrics.
+    metrics: String,
+    pub(crate) operator: Option<Operator>,
 }
 
 impl Stage {
@@ -54,22 +68,23 @@ impl Stage {
             server,
             registry,
             git,
+            metrics: format!("127.0.0.1:{}", free_port()?),
             operator: None,
         })
     }
 
-    /// Installs the kinds, the namespace and the Secret.
-    pub(crate) async fn install(&self) -> anyhow::Result<()> {
-        let crds = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");
-        self.server.install_crds(&crds).await?;
-        let namespace = Namespace {
-            metadata: named(NAMESPACE),
-            ..Namespace::default()
-        };
-        Api::all(self.kube.clone())
-            .create(&PostParams::default(), &namespace)
-            .await
-            .context("create the namespace")?;
+    /// Installs all that the chart renders with its defaults, and returns it.
+    pub(crate) async fn install(&self) -> anyhow::Result<Vec<Value>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/image-update-operator");
+        let objects = chart::render(&folder, RELEASE, OPERATOR_NAMESPACE, &json!({}))?;
+        self.namespace(OPERATOR_NAMESPACE).await?;
+        self.server.install(&objects).await?;
+        Ok(objects)
+    }
+
+    /// Makes the demonstration's namespace, and in it the Secret with the git credential.
+    pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
+        self.namespace(NAMESPACE).await?;
         let authority = self.git.ca_pem().context("the git server has TLS")?;
         let credential = [
             ("username", USER),
@@ -92,20 +107,45 @@ impl Stage {
         Ok(())
     }
 
+    async fn namespace(&self, name: &str) -> anyhow::Result<()> {
+        let namespace = Namespace {
+            metadata: named(name),
+            ..Namespace::default()
+        };
+        Api::all(self.kube.clone())
+            .create(&PostParams::default(), &namespace)
+            .await
+            .context("create a namespace")?;
+        Ok(())
+    }
+
     /// Pushes an image.
     pub(crate) async fn push(&self, tag: &str) -> anyhow::Result<()> {
         self.registry.push("podinfo", tag).await?;
         Ok(())
     }
 
-    /// Starts the operator as a user would outside of a cluster.
-    pub(crate) fn start_operator(&mut self, program: PathBuf) -> anyhow::Result<()> {
-        let operator = Launch::new("operator", program)?
-            .args(["run", "--log-format=json", "--metrics-address=0"])
-            .env("KUBECONFIG", self.server.kubeconfig().display().to_string())
-            .spawn()?;
-        self.operator = Some(operator);
-        Ok(())
+    /// Starts the operator as the installed Deployment has it: with its arguments, its volumes and the
+    /// token of its ServiceAccount. Returns who it is, and its command line.
+    pub(crate) async fn start_operator(
+        &mut self,
+        program: PathBuf,
+        objects: &[Value],
+    ) -> anyhow::Result<String> {
+        let deployment = objects.iter().find(|it| it["kind"] == "Deployment");
+        let deployment = deployment.context("the chart has a Deployment")?;
+        let pod = Pod::of(&self.server, deployment, "demo").await?;
+        // A pod's port is its own, one of this machine may be taken.
+        let pod = pod.flag("--metrics-address", &self.metrics);
+        let process = pod.launch("operator", program).and_then(Launch::spawn)?;
+        let shown = format!(
+            "{}\n{}\n(the metrics' port, the cache's folder, and a kubeconfig with the account's token are \
+             the demo's: there is no node)",
+            pod.user(),
+            pod.arguments().join(" ")
+        );
+        self.operator = Some(Operator { process, _pod: pod });
+        Ok(shown)
     }
 
     /// Applies both objects; returns them as they were applied.
@@ -169,7 +209,7 @@ impl Stage {
     /// What the operator logged last.
     pub(crate) fn logs(&self) -> String {
         let operator = self.operator.as_ref();
-        operator.map_or_else(String::new, |operator| operator.log_tail().to_string())
+        operator.map_or_else(String::new, |it| it.process.log_tail().to_string())
     }
 
     /// The time between the last two lines of the log that tell of new tags and of a commit.
@@ -208,6 +248,7 @@ impl Stage {
              the cluster      export KUBECONFIG={}\n\
              \x20                kubectl -n {NAMESPACE} get iw,iup\n\
              the repository   GIT_SSL_CAINFO={} git clone {git}\n\
+             the operator     curl http://{}/metrics\n\
              the registry     curl http://{host}/v2/podinfo/tags/list\n\
              another tag      curl -s -H 'Accept: application/vnd.oci.image.manifest.v1+json' \\\n\
              \x20                  http://{host}/v2/podinfo/manifests/1.1.0 |\n\
@@ -216,6 +257,7 @@ impl Stage {
              \x20                  http://{host}/v2/podinfo/manifests/1.2.0",
             self.server.kubeconfig().display(),
             authority.display(),
+            self.metrics,
         );
         Ok(())
     }

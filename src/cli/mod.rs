@@ -34,6 +34,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::failure::Failure;
 use crate::config::{LogConfig, RunConfig};
+use crate::telemetry::LogLevel;
 
 /// The name by which kubectl finds its plugin `imageupdate`:
 /// <https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/#naming-a-plugin>
@@ -154,14 +155,14 @@ fn carry_out(cli: &Cli, old_settings: &[old_settings::Found]) -> Result<ExitCode
             .hint("write a level such as info, or directives such as info,kube=warn")
     })?;
     old_settings::report(old_settings);
-    let result = dispatch(&cli.command);
+    let result = dispatch(&cli.command, &telemetry.log_level);
     telemetry.finish();
     result
 }
 
-fn dispatch(command: &Command) -> Result<ExitCode, Failure> {
+fn dispatch(command: &Command, log_level: &LogLevel) -> Result<ExitCode, Failure> {
     let done = match command {
-        Command::Run(config) => Ok(run::run(config)?),
+        Command::Run(config) => Ok(run::run(config, log_level)?),
         Command::Test(args) => test_image::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Edit(args) => edit::run(args),

@@ -11,19 +11,21 @@ use crate::config::RunConfig;
 use crate::controller;
 use crate::metrics::Metrics;
 use crate::metrics::kubernetes::KubernetesLayer;
+use crate::telemetry::LogLevel;
 
 /// Runs the operator until SIGTERM or SIGINT.
 #[tokio::main]
-pub(super) async fn run(config: &RunConfig) -> anyhow::Result<()> {
+pub(super) async fn run(config: &RunConfig, log_level: &LogLevel) -> anyhow::Result<()> {
     crate::tls::install_provider();
     let metrics = Metrics::new();
+    metrics.sharded(config.shard.shards);
     let kube = client(&metrics).await.context(
         "no cluster to talk to: set KUBECONFIG, or run inside a cluster with a service account",
     )?;
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-    let controllers = controller::run(kube, config, metrics, stop.clone());
+    let controllers = controller::run(kube, config, (metrics, log_level.clone()), stop.clone());
     tokio::pin!(controllers);
     tokio::select! {
         ended = &mut controllers => return ended,

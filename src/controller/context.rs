@@ -1,14 +1,14 @@
 //! What every reconciliation shares; nothing here is about one object.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::applications::{Applications, Known};
@@ -30,6 +30,7 @@ use crate::api::v1alpha1::{
 use crate::api::validate;
 use crate::config::{ArgocdCredentials, RunConfig};
 use crate::hosts::AllowedHosts;
+use crate::leader::Holders;
 use crate::metrics::Metrics;
 use crate::registry::{self, conf::Registries};
 use crate::telemetry::Handover;
@@ -53,9 +54,12 @@ pub(super) struct Context {
     pub(super) registries: Registries,
     /// Git remotes.
     pub(super) remotes: Remotes,
-    /// One permit for each policy that may be looked at at once. Waiting for others to join a push
-    /// takes none, or there would be no others.
+    /// One permit for each policy that may be looked at at once. Waiting for a registry takes none,
+    /// or those that do not answer would hold up all; and waiting for others to join a push takes
+    /// none, or there would be no others.
     pub(super) permits: Semaphore,
+    /// The same for watches.
+    pub(super) watch_permits: Semaphore,
     /// Scans that watches and policies share.
     pub(super) scans: Scans,
     /// The tags of each watch.
@@ -107,6 +111,8 @@ pub(super) struct Context {
     pub(super) policies_are_known: CancellationToken,
     /// Cancelled once this replica leads, so that it may write.
     pub(super) leads: CancellationToken,
+    /// Who holds the Leases, once an election has begun.
+    pub(super) holders: OnceLock<watch::Receiver<Holders>>,
     /// Cancelled once the operator is told to stop.
     pub(super) stop: CancellationToken,
     /// The traces of watches whose policies are to be reconciled, by namespace and name.
@@ -181,6 +187,7 @@ impl Context {
             remotes: Remotes::new(stop.clone(), metrics.clone(), settings.git_cache_bytes)
                 .with_journal(settings.caller.as_ref().map(|it| Arc::clone(&it.journal))),
             permits: Semaphore::new(usize::from(settings.concurrency)),
+            watch_permits: Semaphore::new(usize::from(settings.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
             allowed_hosts,
@@ -205,6 +212,7 @@ impl Context {
             watches_are_known: CancellationToken::new(),
             policies_are_known: CancellationToken::new(),
             leads: CancellationToken::new(),
+            holders: OnceLock::new(),
             stop,
             traces: Handover::default(),
             notifications: settings.notifications,
@@ -218,6 +226,11 @@ impl Context {
     pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed; if it were, waiting for it would be the greater harm.
         self.permits.acquire().await.ok()
+    }
+
+    /// Waits until fewer watches than permitted are looked at.
+    pub(super) async fn watch_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.watch_permits.acquire().await.ok()
     }
 
     /// Waits until all watches and policies are known. Before that nothing can be said about

@@ -1,16 +1,19 @@
 //! When this replica works: always, or while it holds a Lease.
 
+use std::sync::OnceLock;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 use kube::Client;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 use tracing::error;
 
 use super::clock::Clock;
 use super::context::Context;
 use super::status::FIELD_MANAGER;
 use crate::config::{RunConfig, ShardConfig, pod_name};
-use crate::leader::{Election, Timing};
+use crate::leader::{Election, Holders, Timing};
 
 /// The time in which this replica works, and what for.
 pub(super) struct Term {
@@ -21,8 +24,12 @@ pub(super) struct Term {
 }
 
 impl Term {
-    /// As `config` says.
-    pub(super) fn of(kube: &Client, config: &RunConfig) -> anyhow::Result<Self> {
+    /// As `config` says. If there is an election, `holders` shows who holds the Leases.
+    pub(super) fn of(
+        kube: &Client,
+        config: &RunConfig,
+        holders: &OnceLock<watch::Receiver<Holders>>,
+    ) -> anyhow::Result<Self> {
         let pod_name = pod_name();
         let index = config.shard.index(pod_name.as_deref());
         if let Some(index) = index {
@@ -57,6 +64,8 @@ impl Term {
             Timing::new(config.leader.leader_election_lease_duration),
             clock.reader(),
         );
+        // There is one term in the life of a process.
+        holders.set(election.holders()).ok();
         Ok(Self {
             election: Some(election),
             shards,

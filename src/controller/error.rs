@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use image_update_core::argocd::{PlaceError, SourceError};
+use image_update_core::causes;
 use image_update_core::image::Repository;
 use image_update_core::remote::{RemoteUrl, RepoPathError};
 
@@ -453,12 +454,6 @@ impl Error {
 
     /// The error with its causes, in one line: it is a column of `kubectl get`.
     pub(super) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text.replace("\nhint: ", "; ").replace('\n', " ")
+        causes::in_one_line(self)
     }
 }

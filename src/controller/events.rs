@@ -1,11 +1,17 @@
 //! Kubernetes events: one when something changed, none when nothing did.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Resource;
+use k8s_openapi::api::events::v1;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, PostParams};
+use kube::core::ObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Client, Resource};
 use tracing::warn;
 
 use super::conditions::{Health, Verdict};
+use super::status::FIELD_MANAGER;
 use crate::api::v1alpha1::Reason;
 
 /// The longest note of an event: the API refuses more than 1 kB.
@@ -82,6 +88,49 @@ pub(super) async fn publish_one(
             error = &error as &dyn std::error::Error,
             "Could not publish an event"
         );
+    }
+}
+
+/// As [`publish`], on an object that is known by a reference, for what nobody will tell again: nothing is
+/// remembered of it, as the recorder does to count what comes again.
+pub(super) async fn publish_once(
+    kube: &Client,
+    object: ObjectReference,
+    notice: Notice,
+    now: Timestamp,
+) {
+    let namespace = object.namespace.clone().unwrap_or_default();
+    let name = object.name.as_deref().unwrap_or_default();
+    let event = v1::Event {
+        metadata: ObjectMeta {
+            // As client-go names them: of the object, and of the moment.
+            name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+            namespace: Some(namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        action: Some(notice.action.to_owned()),
+        event_time: Some(MicroTime(now)),
+        note: Some(cut(notice.note)),
+        reason: Some(notice.reason.as_str().to_owned()),
+        regarding: Some(object),
+        reporting_controller: Some(FIELD_MANAGER.to_owned()),
+        reporting_instance: Some(FIELD_MANAGER.to_owned()),
+        type_: Some(type_name(notice.type_).to_owned()),
+        ..v1::Event::default()
+    };
+    let api: Api<v1::Event> = Api::namespaced(kube.clone(), &namespace);
+    if let Err(error) = api.create(&PostParams::default(), &event).await {
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "Could not publish an event"
+        );
+    }
+}
+
+fn type_name(type_: EventType) -> &'static str {
+    match type_ {
+        EventType::Normal => "Normal",
+        EventType::Warning => "Warning",
     }
 }
 

@@ -30,4 +30,4 @@ mod undecodable;
 mod union;
 mod webhooks;
 
-pub use run::run;
+pub(crate) use run::run;

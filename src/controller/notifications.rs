@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use image_update_core::causes;
 use image_update_core::notification::{Format, Kind, Notification};
 use image_update_core::secret::SecretData;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -135,6 +136,11 @@ impl Notifications {
         }
     }
 
+    /// How many are under way or wait.
+    pub(super) fn len(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// Waits until all is sent, for a few seconds at most.
     pub(super) async fn finish(&self) {
         self.under_way.close();
@@ -226,18 +232,12 @@ async fn deliver(
                 type_: EventType::Warning,
                 reason: Reason::NotificationFailed,
                 action: "Notify",
-                note: chain(&error),
+                note: causes::in_one_line(&error),
             };
             let about = receiver.place.object(&news.namespace);
             events::publish_one(&context.recorder, object, notice, about).await;
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let causes: Vec<String> = causes.map(ToString::to_string).collect();
-    causes.join(": ")
 }
 
 async fn send(context: &Context, receiver: &Receiver, news: &Notification) -> Result<(), Error> {

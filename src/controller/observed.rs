@@ -4,26 +4,40 @@
 //! the numbers of two operators agree, and none is left behind by an object that is gone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use image_update_core::causes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::DeserializeGuard;
-use serde_json::json;
+use serde_json::{Value, json};
+use tracing::error;
 
 use super::context::Context;
 use crate::api::v1alpha1::{ImageState, Reason};
 use crate::metrics::Inventory;
 use crate::server::Pages;
+use crate::telemetry::LogLevel;
 
 /// The pages about a running operator.
-pub(super) struct Observed(pub(super) Arc<Context>);
+pub(super) struct Observed {
+    context: Arc<Context>,
+    log_level: LogLevel,
+}
+
+impl Observed {
+    /// About the operator of this context, which logs to this level.
+    pub(super) fn new(context: Arc<Context>, log_level: LogLevel) -> Self {
+        Self { context, log_level }
+    }
+}
 
 impl Pages for Observed {
     fn metrics(&self) -> String {
-        self.0.metrics.text(&inventory(&self.0))
+        self.context.metrics.text(&inventory(&self.context))
     }
 
     fn ready(&self) -> Result<&'static str, &'static str> {
-        let context = &self.0;
+        let context = &self.context;
         if context.stop.is_cancelled() {
             return Err("stopping: writes that are under way end\n");
         }
@@ -38,7 +52,7 @@ impl Pages for Observed {
     }
 
     fn state(&self) -> String {
-        let context = &self.0;
+        let context = &self.context;
         let queues = context.remotes.queues();
         let queues = queues.iter().map(|queue| {
             json!({
@@ -47,11 +61,23 @@ impl Pages for Observed {
                 "waitingJobs": queue.waiting,
             })
         });
+        let registries = context.registry.hosts();
+        let registries = registries.iter().map(|host| {
+            json!({
+                "host": host.host,
+                "underWay": host.under_way,
+                "waiting": host.waiting,
+                "nextRequestInMilliseconds": millis(host.next_in),
+                "leftAloneForMilliseconds": millis(host.rests_for),
+                "credentialsThatRest": host.resting,
+            })
+        });
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "leads": context.leads.is_cancelled(),
             "stopping": context.stop.is_cancelled(),
             "shard": context.shards.own(),
+            "leases": leases(context),
             "watches": context.watches.state().len(),
             "watchesWithTags": context.tags.len(),
             "policies": context.policies.state().len(),
@@ -59,10 +85,44 @@ impl Pages for Observed {
             "sharedScans": context.scans.len(),
             "gitRemotes": context.remotes.len(),
             "gitQueues": queues.collect::<Vec<_>>(),
+            "registries": registries.collect::<Vec<_>>(),
             "freeConcurrency": context.permits.available_permits(),
+            "freeWatchConcurrency": context.watch_permits.available_permits(),
+            "notifications": context.notifications.len(),
         })
         .to_string()
     }
+
+    fn log_level(&self) -> String {
+        self.log_level.get()
+    }
+
+    fn set_log_level(&self, directives: &str) -> Result<(), String> {
+        let set = self.log_level.set(directives);
+        set.map_err(|error| causes::in_one_line(&error))?;
+        // At the level of what is never left out.
+        error!(directives, "What is logged was changed");
+        Ok(())
+    }
+}
+
+/// Each Lease with who holds it, and how long ago this replica renewed it if that is the one.
+fn leases(context: &Context) -> Vec<Value> {
+    let holders = context.holders.get();
+    let holders = holders.map(|it| it.borrow().clone()).unwrap_or_default();
+    let shown = holders.into_iter().map(|(lease, holder)| {
+        let age = holder.renewed.map(|renewed| millis(renewed.elapsed()));
+        json!({
+            "name": lease,
+            "holder": holder.identity,
+            "renewedMillisecondsAgo": age,
+        })
+    });
+    shown.collect()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn inventory(context: &Context) -> Inventory {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
 
+use image_update_core::image::Repository;
 use kube::Resource as _;
 
 use super::context::{GuardedPolicy, key};
@@ -26,6 +27,8 @@ enum Topic {
     Repository(String),
     /// A watch.
     Watch(Key),
+    /// An image that the policy names itself, without a watch.
+    Image(Repository),
 }
 
 /// See the module.
@@ -108,6 +111,11 @@ impl PolicyIndex {
         self.about(std::iter::once(watch))
     }
 
+    /// The policies that name one of these images themselves.
+    pub(super) fn naming(&self, images: &[Repository]) -> BTreeSet<Key> {
+        self.about(images.iter().cloned().map(Topic::Image))
+    }
+
     fn about(&self, topics: impl Iterator<Item = Topic>) -> BTreeSet<Key> {
         let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
         topics
@@ -146,12 +154,15 @@ fn topics(policy: &ImageUpdatePolicy) -> BTreeSet<Topic> {
             Topic::Application((namespace.to_owned(), name.to_owned()))
         })
     });
+    let images = spec.images.iter().filter_map(|it| it.image.as_ref());
+    let images = images.filter_map(|image| image.parse().ok());
     let git = spec.write_back.git.as_ref();
     let repository = git.filter(|_| spec.applications.is_empty());
     let repository = repository.and_then(|git| git.repository.clone());
     watches
         .chain(applications)
         .chain(repository.map(Topic::Repository))
+        .chain(images.map(Topic::Image))
         .collect()
 }
 
@@ -168,9 +179,10 @@ mod tests {
             "kind": "ImageUpdatePolicy",
             "metadata": {"namespace": "argocd", "name": name, "generation": generation},
             "spec": {
-                "images": [{
-                    "alias": "web", "watchRef": {"name": "web"}, "strategy": {"semver": {}},
-                }],
+                "images": [
+                    {"alias": "web", "watchRef": {"name": "web"}, "strategy": {"semver": {}}},
+                    {"alias": "side", "image": format!("ghcr.io/{name}"), "strategy": {"semver": {}}},
+                ],
                 "applications": applications,
                 "writeBack": {"git": {"repository": "https://git.example/env.git", "targets": []}},
             },
@@ -207,6 +219,8 @@ mod tests {
         assert_eq!(names(&direct), ["direct"]);
         let all = index.referring("argocd", "web");
         assert_eq!(names(&all), ["direct", "glob", "one", "other"]);
+        let images = ["ghcr.io/one", "ghcr.io/two"].map(|it| it.parse().expect("it is an image"));
+        assert_eq!(names(&index.naming(&images)), ["one"]);
     }
 
     #[test]

@@ -38,6 +38,7 @@ use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::conf::Registries;
 use crate::server::{self, Site};
+use crate::telemetry::LogLevel;
 use crate::webhook;
 
 /// How long until an object is looked at again whose status could not be written.
@@ -46,10 +47,10 @@ const REPORT_RETRY: Duration = Duration::from_secs(5);
 /// Runs both controllers until `stop` is cancelled, then lets what is under way finish, for
 /// `config.shutdown_timeout` at most. They work once this replica leads, and end if it no longer
 /// does.
-pub async fn run(
+pub(crate) async fn run(
     kube: Client,
     config: &RunConfig,
-    metrics: Metrics,
+    (metrics, log_level): (Metrics, LogLevel),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
@@ -71,7 +72,7 @@ pub async fn run(
     .context("the folder of --cache-dir can't be used")?;
 
     // Not among the tasks: it serves while they end, and goes with this function.
-    let mut pages = serve(pages, &context);
+    let mut pages = serve(pages, &context, &log_level);
     let (noting, known) = (Arc::clone(&context), context.watches_are_known.clone());
     let (whole, watches_are_whole) = watch::channel(false);
     let watch_stream = objects(&kube, config, watch_writer, (known, whole), move |event| {
@@ -83,7 +84,7 @@ pub async fn run(
         note_policy(&noting, event);
     });
     let settings = kube::runtime::controller::Config::default();
-    let term = Term::of(&kube, config)?;
+    let term = Term::of(&kube, config, &context.holders)?;
     let leads = context.leads.clone();
     let watch_stream = gate(
         watch_stream,
@@ -103,7 +104,9 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(
         Controller::for_stream(watch_stream, watches)
-            .with_config(settings.clone().concurrency(config.concurrency))
+            // Watches that wait for a registry must not keep others from being scanned: see
+            // `Context::watch_permits`.
+            .with_config(settings.clone().concurrency(0))
             .reconcile_on(triggered_watches)
             .graceful_shutdown_on(stop.clone().cancelled_owned())
             .run(image_watch::reconcile, error_policy, Arc::clone(&context))
@@ -132,8 +135,8 @@ pub async fn run(
         version = env!("CARGO_PKG_VERSION"),
         "The operator is running"
     );
-    let timeout = Duration::from_secs(config.shutdown_timeout);
-    let ended = term.during(supervise(tasks, stop, timeout), &context).await;
+    let work = supervise(tasks, stop, Duration::from_secs(config.shutdown_timeout));
+    let ended = term.during(work, &context).await;
     context.notifications.finish().await;
     ended
 }
@@ -177,12 +180,16 @@ async fn listen(config: &RunConfig) -> anyhow::Result<Listeners> {
 }
 
 /// Serves the pages until the set is dropped.
-fn serve(pages: [(Site, Option<TcpListener>); 2], context: &Arc<Context>) -> JoinSet<()> {
+fn serve(
+    pages: [(Site, Option<TcpListener>); 2],
+    context: &Arc<Context>,
+    log_level: &LogLevel,
+) -> JoinSet<()> {
     let mut serving = JoinSet::new();
     for (site, listener) in pages {
         if let Some(listener) = listener {
             info!(address = ?listener.local_addr().ok(), ?site, "Serving");
-            let observed = Arc::new(Observed(Arc::clone(context)));
+            let observed = Arc::new(Observed::new(Arc::clone(context), log_level.clone()));
             serving.spawn(server::serve(site, listener, observed));
         }
     }

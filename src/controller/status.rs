@@ -81,7 +81,10 @@ fn is_due<S: Status>(previous: Option<&S>, next: &S) -> bool {
         return true;
     }
     match (previous.moved_at(), next.moved_at()) {
-        (Some(before), Some(after)) => after.duration_since(before) >= TIMESTAMP_WRITE_INTERVAL,
+        // Of whatever sign: a clock that was set back would else stop it for as long.
+        (Some(before), Some(after)) => {
+            after.duration_since(before).abs() >= TIMESTAMP_WRITE_INTERVAL
+        }
         (None, _) | (_, None) => true,
     }
 }
@@ -234,6 +237,12 @@ mod tests {
     fn a_timestamp_alone_waits_ten_minutes() {
         assert!(!is_due(Some(&scanned(0, 1)), &scanned(9, 1)));
         assert!(is_due(Some(&scanned(0, 1)), &scanned(10, 1)));
+    }
+
+    #[test]
+    fn a_timestamp_that_went_back_is_written_too() {
+        assert!(!is_due(Some(&scanned(300, 1)), &scanned(299, 1)));
+        assert!(is_due(Some(&scanned(300, 1)), &scanned(240, 1)));
     }
 
     #[test]

@@ -94,8 +94,10 @@ impl TagStore {
 /// What a scan found, and when.
 #[derive(Clone)]
 pub(super) struct Scan {
-    /// When the scan ended.
+    /// When the scan ended, for people.
     pub(super) time: Timestamp,
+    /// The same by a clock that can't be set: what is decided goes by this one.
+    pub(super) ended: Instant,
     /// The tags, or why there are none.
     pub(super) outcome: Result<Arc<TagList>, Arc<registry::Error>>,
     /// Whether this call did the scan, rather than share one.
@@ -121,16 +123,29 @@ struct Last {
 }
 
 impl Last {
+    /// The last scan, for who asked at `asked`: if it is younger than `max_age`, or was under way
+    /// then.
+    fn shared(&self, asked: Instant, max_age: Duration) -> Option<Scan> {
+        let scan = self.scan.as_ref()?;
+        let age = asked.saturating_duration_since(scan.ended);
+        let is_fresh = scan.outcome.is_ok() && age < max_age;
+        (is_fresh || scan.ended >= asked).then(|| Scan {
+            own: false,
+            ..scan.clone()
+        })
+    }
+
     /// When tags were first seen, after a scan that ended at `now`.
     fn sightings(&self, list: Option<&TagList>, now: Timestamp) -> Arc<Sightings> {
-        match (&self.scan, &self.list, list) {
+        let sightings = match (&self.scan, &self.list, list) {
             (Some(scan), Some(before), Some(list)) if before.revision != list.revision => {
                 Arc::new(scan.sightings.after(&before.tags, &list.tags, now))
             }
             (Some(scan), Some(_), Some(_) | None) => Arc::clone(&scan.sightings),
             // Looking begins with the first list.
             (None, _, _) | (Some(_), None, _) => Arc::new(Sightings::new(now)),
-        }
+        };
+        sightings.not_after(now).map_or(sightings, Arc::new)
     }
 }
 
@@ -167,18 +182,11 @@ impl Scans {
         access: &Access,
         max_age: Duration,
     ) -> Scan {
-        let asked = self.clock.now();
+        let asked = Instant::now();
         let slot = self.slot((repository.clone(), access.key()));
         let mut kept = slot.lock().await;
-        if let Some(scan) = kept.scan.as_ref() {
-            let fresh =
-                scan.outcome.is_ok() && asked.duration_since(scan.time).unsigned_abs() < max_age;
-            if fresh || scan.time >= asked {
-                return Scan {
-                    own: false,
-                    ..scan.clone()
-                };
-            }
+        if let Some(scan) = kept.shared(asked, max_age) {
+            return scan;
         }
         let started = Instant::now();
         let before = kept.list.as_deref();
@@ -193,6 +201,7 @@ impl Scans {
         let list = outcome.as_ref().ok();
         let scan = Scan {
             time,
+            ended: Instant::now(),
             sightings: kept.sightings(list.map(AsRef::as_ref), time),
             own: true,
             outcome: outcome.clone(),
@@ -213,20 +222,69 @@ impl Scans {
     fn slot(&self, key: ScanKey) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if slots.len() % TIDY_AFTER == TIDY_AFTER - 1 && !slots.contains_key(&key) {
-            let now = self.clock.now();
-            slots.retain(|_, slot| is_kept(slot, now));
+            slots.retain(|_, slot| is_kept(slot));
         }
         slots.entry(key).or_default().clone()
     }
 }
 
-fn is_kept(slot: &Slot, now: Timestamp) -> bool {
+fn is_kept(slot: &Slot) -> bool {
     match slot.try_lock() {
         // Somebody is scanning.
         Err(_) => true,
         Ok(last) => last
             .scan
             .as_ref()
-            .is_some_and(|scan| now.duration_since(scan.time).unsigned_abs() < LONGEST_KEPT),
+            .is_some_and(|scan| scan.ended.elapsed() < LONGEST_KEPT),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_mins(2);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a small time is valid")
+    }
+
+    /// A scan of nothing that ended at `ended`, when a clock on the wall said `time`.
+    fn last(time: Timestamp, ended: Instant) -> Last {
+        let scan = Scan {
+            time,
+            ended,
+            outcome: Ok(Arc::new(TagList::from(TagSet::default()))),
+            own: true,
+            sightings: Arc::new(Sightings::new(time)),
+        };
+        Last {
+            list: scan.outcome.clone().ok(),
+            scan: Some(scan),
+        }
+    }
+
+    #[test]
+    fn a_scan_is_shared_while_it_is_young_whatever_a_clock_on_the_wall_says() {
+        let ended = Instant::now();
+        let later = |seconds| ended + Duration::from_secs(seconds);
+        // As it is; an hour ahead of those who ask; an hour behind them.
+        for time in [0, 3600, -3600] {
+            let last = last(at(time), ended);
+            let is_shared = |asked, max_age| last.shared(asked, max_age).is_some();
+            assert!(is_shared(later(119), INTERVAL), "{time}");
+            assert!(!is_shared(later(120), INTERVAL), "{time}");
+            // Who asks for a new one gets the one that was under way.
+            assert!(!is_shared(later(1), Duration::ZERO), "{time}");
+            assert!(is_shared(ended, Duration::ZERO), "{time}");
+        }
+    }
+
+    #[test]
+    fn nothing_was_seen_later_than_now() {
+        let last = last(at(3600), Instant::now());
+        let since = |now| last.sightings(last.list.as_deref(), at(now)).since();
+        assert_eq!(since(60), at(60));
+        assert_eq!(since(7200), at(3600));
     }
 }

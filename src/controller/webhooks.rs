@@ -155,10 +155,18 @@ fn targets(context: &Context, push: &Push) -> BTreeSet<Target> {
         .map(|watch| key(watch.meta()))
         .collect();
     let mut found = BTreeSet::new();
-    for policy in context.policies.state() {
+    let index = &context.policy_index;
+    let referring = watches
+        .iter()
+        .flat_map(|(namespace, name)| index.referring(namespace, name));
+    let policies: BTreeSet<_> = index
+        .naming(&push.repositories)
+        .into_iter()
+        .chain(referring)
+        .collect();
+    for policy in policies.iter().filter_map(|key| context.policy(key)) {
         let Ok(policy) = &policy.0 else { continue };
-        let concerns = concerns(policy, &push.repositories, &watches);
-        if !concerns || annotations::is_suspended(&policy.metadata, policy.spec.suspend) {
+        if annotations::is_suspended(&policy.metadata, policy.spec.suspend) {
             continue;
         }
         let Ok(mut model) = validate::image_update_policy(&policy.spec) else {
@@ -202,21 +210,6 @@ fn is_of(watch: &ImageWatch, push: &Push) -> bool {
 
 fn shows(watch: &ImageWatch, tag: &Tag) -> bool {
     validate::image_watch(&watch.spec).is_ok_and(|model| !model.excludes(tag.as_str()))
-}
-
-/// Whether a policy names one of the repositories or of the watches. This costs less than reading
-/// all of it, and most policies do not.
-fn concerns(
-    policy: &ImageUpdatePolicy,
-    repositories: &[Repository],
-    watches: &BTreeSet<(String, String)>,
-) -> bool {
-    let is_inline = |text: &String| text.parse().is_ok_and(|it| repositories.contains(&it));
-    let is_watched = |(namespace, name): (&str, &str)| {
-        watches.contains(&(namespace.to_owned(), name.to_owned()))
-    };
-    let mut inline = policy.spec.images.iter().filter_map(|it| it.image.as_ref());
-    inline.any(is_inline) || policy.watches().any(is_watched)
 }
 
 /// The watch of an image of a policy in the namespace `own`.

@@ -309,12 +309,7 @@ pub(super) fn classify(error: reqwest::Error) -> TransportError {
         }
         match find::<ResolveError>(current) {
             Some(ResolveError::LinkLocal) => return TransportError::LinkLocal,
-            Some(ResolveError::Lookup(source)) => {
-                return TransportError::Resolve(std::io::Error::new(
-                    source.kind(),
-                    source.to_string(),
-                ));
-            }
+            Some(unresolved) => return TransportError::Resolve(unresolved.clone()),
             None => {}
         }
         cause = current.source();

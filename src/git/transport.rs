@@ -12,6 +12,7 @@ use image_update_core::{
 };
 
 use super::{
+    error::ResolveError,
     github_app::TokenError,
     http::Http,
     options::{CredentialError, RemoteOptions},
@@ -64,9 +65,9 @@ pub enum TransportError {
     /// The HTTP client could not be set up.
     #[error("the http client could not be set up")]
     Client(#[source] reqwest::Error),
-    /// The host has no address.
+    /// No address of the host is known.
     #[error("the host was not found")]
-    Resolve(#[source] std::io::Error),
+    Resolve(#[source] ResolveError),
     /// The host's address is link-local.
     #[error("the host has a link-local address, which is never contacted")]
     LinkLocal,

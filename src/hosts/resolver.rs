@@ -7,9 +7,12 @@
 //! Behind an HTTP proxy the proxy resolves, and the rule is the proxy's to make.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use image_update_core::address::is_link_local;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::lookups::{Failure, PATIENCE, SYSTEM};
 
 /// The resolver handed to the HTTP client.
 #[derive(Debug, Default)]
@@ -17,11 +20,14 @@ pub(crate) struct Resolver;
 
 /// Why a host has no address to connect to. A type of its own, so that it is found in the chain
 /// of the HTTP client's error.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ResolveError {
     /// The system's resolver failed.
     #[error("the name of the host could not be resolved")]
-    Lookup(#[source] std::io::Error),
+    Lookup(#[source] Arc<std::io::Error>),
+    /// The system's resolver does not answer.
+    #[error("no name server answered for the name of the host within {PATIENCE:?}")]
+    Late,
     /// The name leads to nothing but link-local addresses.
     #[error("the name of the host leads to a link-local address, which is never contacted")]
     LinkLocal,
@@ -39,12 +45,14 @@ impl Resolve for Resolver {
 
 /// The addresses of a host that may be contacted.
 pub(crate) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, ResolveError> {
-    let found = tokio::net::lookup_host((host, port)).await;
-    let found: Vec<SocketAddr> = found.map_err(ResolveError::Lookup)?.collect();
+    let found = SYSTEM.of(host).await.map_err(|failure| match failure {
+        Failure::System(source) => ResolveError::Lookup(source),
+        Failure::Late => ResolveError::Late,
+    })?;
     let allowed: Vec<SocketAddr> = found
         .iter()
-        .copied()
-        .filter(|it| !is_link_local(it.ip()))
+        .filter(|it| !is_link_local(**it))
+        .map(|it| SocketAddr::new(*it, port))
         .collect();
     if allowed.is_empty() && !found.is_empty() {
         return Err(ResolveError::LinkLocal);

@@ -200,7 +200,8 @@ impl Lock {
     }
 }
 
-fn holder(lease: &Lease) -> String {
+/// The identity of who holds it; empty if nobody does.
+pub(super) fn holder(lease: &Lease) -> String {
     let spec = lease.spec.as_ref();
     let holder = spec.and_then(|spec| spec.holder_identity.clone());
     holder.unwrap_or_default()

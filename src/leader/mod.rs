@@ -11,11 +11,13 @@ mod error;
 mod lease;
 mod standing;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -59,12 +61,25 @@ impl Timing {
     }
 }
 
+/// Who holds which Lease, by the Lease's name, as it was seen last.
+pub(crate) type Holders = BTreeMap<String, Holder>;
+
+/// Who holds a Lease.
+#[derive(Clone, Debug)]
+pub(crate) struct Holder {
+    /// The identity.
+    pub(crate) identity: String,
+    /// When this process renewed it; `None` if another one holds it.
+    pub(crate) renewed: Option<Instant>,
+}
+
 /// Takes part in the elections for some Leases, until it holds one.
 pub(crate) struct Election {
     lock: Lock,
     candidates: Vec<Candidate>,
     /// The Lease that is held.
     held: Option<Held>,
+    holders: watch::Sender<Holders>,
 }
 
 /// A Lease that is held.
@@ -93,7 +108,13 @@ impl Election {
             lock: Lock::new(kube, namespace, identity, timing, now),
             candidates: names.into_iter().map(Candidate::new).collect(),
             held: None,
+            holders: watch::Sender::default(),
         }
+    }
+
+    /// Who holds the Leases, for who looks on.
+    pub(crate) fn holders(&self) -> watch::Receiver<Holders> {
+        self.holders.subscribe()
     }
 
     /// Waits until it leads, calls `leads` with the place of the Lease that it got, and keeps it;
@@ -135,6 +156,8 @@ impl Election {
                     Ok(Attempt::Held(lease)) => {
                         let name = candidate.name.clone();
                         info!(lease = name, "Leading");
+                        let identity = lease::holder(&lease);
+                        note(&self.holders, &name, identity, Some(begun));
                         self.held = Some(Held {
                             name,
                             lease,
@@ -145,6 +168,7 @@ impl Election {
                     // It is seen next time who that was.
                     Ok(Attempt::Others { holder }) if holder.is_empty() => {}
                     Ok(Attempt::Others { holder }) => {
+                        note(&self.holders, &candidate.name, holder.clone(), None);
                         let now = format!("{} {holder}", candidate.name);
                         if now != said {
                             info!(lease = candidate.name, lease.holder = holder, "Standing by");
@@ -179,6 +203,8 @@ impl Election {
             match tokio::time::timeout_at(deadline, self.lock.renew(&held.name, &held.lease)).await
             {
                 Ok(Ok(Attempt::Held(lease))) => {
+                    let identity = lease::holder(&lease);
+                    note(&self.holders, &held.name, identity, Some(begun));
                     held.lease = lease;
                     held.renewed = begun;
                 }
@@ -202,4 +228,11 @@ impl Election {
             }
         }
     }
+}
+
+fn note(holders: &watch::Sender<Holders>, lease: &str, identity: String, renewed: Option<Instant>) {
+    let holder = Holder { identity, renewed };
+    holders.send_modify(|holders| {
+        holders.insert(lease.to_owned(), holder);
+    });
 }

@@ -39,6 +39,7 @@ struct Shared {
     images: IntGaugeVec,
     tags: IntGaugeVec,
     leader: IntGaugeVec,
+    shards: IntGaugeVec,
     registry_requests: IntCounterVec,
     registry_seconds: HistogramVec,
     registry_limited: IntCounterVec,
@@ -153,6 +154,7 @@ impl Metrics {
             images: gauge(&registry, &table::IMAGES),
             tags: gauge(&registry, &table::TAGS),
             leader: gauge(&registry, &table::LEADER),
+            shards: gauge(&registry, &table::SHARDS),
             registry_requests: counter(&registry, &table::REGISTRY_REQUESTS),
             registry_seconds: histogram(&registry, &table::REGISTRY_SECONDS),
             registry_limited: counter(&registry, &table::REGISTRY_LIMITED),
@@ -181,6 +183,7 @@ impl Metrics {
             registry,
         };
         bare_gauge(&shared.leader).set(0);
+        bare_gauge(&shared.shards).set(1);
         gauge(&shared.registry, &table::BUILD_INFO)
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
@@ -193,6 +196,11 @@ impl Metrics {
     /// Whether this replica works; before this is called, it stands by.
     pub fn leading(&self, leads: bool) {
         bare_gauge(&self.shared.leader).set(i64::from(leads));
+    }
+
+    /// How many shards there are; before this is called, it is one.
+    pub fn sharded(&self, shards: u32) {
+        bare_gauge(&self.shared.shards).set(i64::from(shards));
     }
 
     /// An object of `kind` was looked at.

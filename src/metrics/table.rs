@@ -113,6 +113,11 @@ pub(super) const LEADER: Definition = gauge(
     &[],
     "1 while this replica works, 0 while it stands by for another",
 );
+pub(super) const SHARDS: Definition = gauge(
+    "image_update_shards",
+    &[],
+    "How many shards the policies are divided into; so many replicas work when all is well",
+);
 pub(super) const OBJECTS: Definition = gauge(
     "image_update_objects",
     &["kind", "ready", "reason"],
@@ -274,6 +279,7 @@ pub(super) const LEGACY_KUBERNETES_ERRORS: Definition = counter(
 pub const TABLE: &[Definition] = &[
     BUILD_INFO,
     LEADER,
+    SHARDS,
     OBJECTS,
     STALLED,
     IMAGES,

@@ -24,6 +24,7 @@ fn everything() -> Metrics {
     });
     metrics.kubernetes_request(Some(404));
     metrics.leading(true);
+    metrics.sharded(3);
     metrics.webhook("ghcr", "accepted");
     metrics.webhook_scan("ImageWatch");
     metrics.notification("sent");
@@ -60,6 +61,7 @@ fn what_happened_is_counted() {
     check(r#"image_update_git_bytes_total{direction="received",service="git-upload-pack"} 20"#);
     check("image_update_git_push_races_total 1");
     check("image_update_leader 1");
+    check("image_update_shards 3");
     check(r#"image_update_webhook_requested_scans_total{kind="ImageWatch"} 1"#);
     check(r#"image_update_notifications_total{outcome="sent"} 1"#);
     check(r#"image_update_git_batch_policies_bucket{le="2"} 0"#);

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::error::Error;
 use super::exchange::Exchange;
-use super::pace::{Pace, Pause};
+use super::pace::{HostPace, Pace, Pause};
 use super::session::Sessions;
 use super::tags::TagList;
 use super::transport::Transport;
@@ -47,6 +47,11 @@ impl Client {
         Self {
             shared: Arc::new(shared),
         }
+    }
+
+    /// How hosts are asked just now.
+    pub fn hosts(&self) -> Vec<HostPace> {
+        self.shared.pace.hosts(Instant::now())
     }
 
     /// Lists every tag of a repository.

@@ -5,15 +5,18 @@
 use image_update_core::address::is_private;
 use url::{Host, Url};
 
+use crate::hosts::resolver::{ResolveError, addresses};
+
 /// Whether the host of a URL has an address inside. A name that can't be looked up has none: who
 /// is behind a proxy asks nobody but the proxy.
 pub(super) async fn is_inside(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_private(address.into()),
         Some(Host::Ipv6(address)) => is_private(address.into()),
-        Some(Host::Domain(name)) => match tokio::net::lookup_host((name, 0)).await {
-            Ok(mut found) => found.any(|address| is_private(address.ip())),
-            Err(_) => false,
+        Some(Host::Domain(name)) => match addresses(name, 0).await {
+            Ok(found) => found.iter().any(|address| is_private(address.ip())),
+            // Link-local ones are never contacted.
+            Err(ResolveError::LinkLocal | ResolveError::Lookup(_) | ResolveError::Late) => false,
         },
         None => false,
     }

@@ -50,4 +50,5 @@ pub use builds::{Builds, MAX_QUESTION, Question};
 pub use client::Client;
 pub use credentials::Credential;
 pub use error::Error;
+pub use pace::HostPace;
 pub use tags::{SkippedTags, TagList};

@@ -10,7 +10,7 @@
 //!
 //! It knows no tags and no credentials, only that two of them differ.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +46,23 @@ const MAX_HOSTS: usize = 4096;
 
 /// Who is asked by whom: a credential that is used up does not stop another one.
 type Asked = (Origin, AccessKey);
+
+/// How a host is asked just now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostPace {
+    /// The host, with its scheme, and a port that is not the scheme's.
+    pub host: String,
+    /// Exchanges with it.
+    pub under_way: usize,
+    /// Exchanges that wait for the end of one of those.
+    pub waiting: usize,
+    /// How long the next request has to wait to keep the distance.
+    pub next_in: Duration,
+    /// How long it is left alone by all who show it some credential.
+    pub rests_for: Duration,
+    /// How many credentials are not shown to it until then, or sooner.
+    pub resting: usize,
+}
 
 /// The pace of every host.
 #[derive(Default)]
@@ -114,6 +131,39 @@ impl Pace {
         let until = now + said.unwrap_or_else(|| retry::rest(times));
         let times = times.saturating_add(1);
         rests.insert(asked, Rest { until, times });
+    }
+
+    /// How each host is asked that is remembered, by its name.
+    pub(super) fn hosts(&self, now: Instant) -> Vec<HostPace> {
+        let mut hosts: BTreeMap<String, HostPace> = BTreeMap::new();
+        let mut host = |origin: &Origin, note: &dyn Fn(&mut HostPace)| {
+            let name = origin.ascii_serialization();
+            let host = hosts.entry(name.clone()).or_default();
+            host.host = name;
+            note(host);
+        };
+        for (origin, turns) in &*lock(&self.turns) {
+            // One of them is the map's, each other one waits for or has a turn.
+            let known = Arc::strong_count(turns) - 1;
+            let under_way = MAX_AT_ONCE - turns.available_permits();
+            host(origin, &|it| {
+                it.under_way = under_way;
+                it.waiting = known.saturating_sub(under_way);
+            });
+        }
+        for (origin, next) in &*lock(&self.next) {
+            host(origin, &|it| {
+                it.next_in = next.saturating_duration_since(now);
+            });
+        }
+        for ((origin, _), rest) in &*lock(&self.rests) {
+            let left = rest.until.saturating_duration_since(now);
+            host(origin, &|it| {
+                it.rests_for = it.rests_for.max(left);
+                it.resting += usize::from(!left.is_zero());
+            });
+        }
+        hosts.into_values().collect()
     }
 
     fn end_rest(&self, asked: &Asked) {
@@ -273,6 +323,49 @@ mod tests {
         drop(pace.turn(&endpoint("b.example/app")).await);
         turns.pop();
         drop(pace.turn(&endpoint("a.example/app")).await);
+    }
+
+    #[tokio::test]
+    async fn says_how_each_host_is_asked() {
+        let pace = Pace::default();
+        let now = Instant::now();
+        let rate = NonZeroU32::new(2).expect("two is not zero");
+        let repository = "a/app".parse().expect("the test's repository is valid");
+        pace.reserve(origin("https://a"), rate, now);
+        pace.reserve(origin("https://a"), rate, now);
+        pace.begin_rest(asked("https://b:5000"), Some(Duration::from_secs(9)), now);
+        let endpoint = Endpoint::of(&repository, &Access::default());
+        let endpoint = endpoint.expect("a host makes a URL");
+        let mut turns = Vec::new();
+        for _ in 0..MAX_AT_ONCE {
+            turns.push(pace.turn(&endpoint).await);
+        }
+        let mut one_more = Box::pin(pace.turn(&endpoint));
+        assert!(futures::poll!(&mut one_more).is_pending());
+        let asked_host = HostPace {
+            host: endpoint.origin().ascii_serialization(),
+            under_way: MAX_AT_ONCE,
+            waiting: 1,
+            ..HostPace::default()
+        };
+        let of = |host: &str| {
+            let hosts = pace.hosts(now + Duration::from_secs(1) / 2);
+            let found = hosts.into_iter().find(|it| it.host == host);
+            found.expect("the host is remembered")
+        };
+        assert_eq!(of(&asked_host.host), asked_host);
+        assert_eq!(of("https://a").next_in, Duration::from_millis(500));
+        let rests = of("https://b:5000");
+        assert_eq!(
+            (rests.rests_for, rests.resting),
+            (Duration::from_millis(8500), 1)
+        );
+        turns.clear();
+        drop(one_more);
+        assert_eq!(
+            of(&asked_host.host).under_way + of(&asked_host.host).waiting,
+            0
+        );
     }
 
     proptest! {

@@ -168,13 +168,24 @@ impl Collected {
             Some(only) if self.pages.is_empty() => only,
             last => TagSet::union(self.pages.iter().chain(&last)),
         };
-        let revision = digest::of_tags(&tags);
         TagList {
-            tags: Arc::new(tags),
-            revision,
             requests,
             skipped: self.skipped,
             etag,
+            ..TagList::from(tags)
+        }
+    }
+}
+
+/// A list that nobody was asked for.
+impl From<TagSet> for TagList {
+    fn from(tags: TagSet) -> Self {
+        Self {
+            revision: digest::of_tags(&tags),
+            tags: Arc::new(tags),
+            requests: 0,
+            skipped: None,
+            etag: None,
         }
     }
 }

@@ -136,8 +136,11 @@ impl Failure {
         let mut is_tls = false;
         let mut cause = error.source();
         while let Some(current) = cause {
-            if let Some(ResolveError::LinkLocal) = current.downcast_ref() {
-                return Self::LinkLocal;
+            match current.downcast_ref() {
+                Some(ResolveError::LinkLocal) => return Self::LinkLocal,
+                // It was waited for long enough.
+                Some(ResolveError::Late) => return Self::Timeout,
+                Some(ResolveError::Lookup(_)) | None => {}
             }
             if let Some(error) = current.downcast_ref() {
                 return Self::of_tls(error);

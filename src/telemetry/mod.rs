@@ -1,7 +1,10 @@
 //! What the program says while it runs: log lines, and traces for those who collect them.
 
 mod handover;
+mod level;
 mod traces;
+
+use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use opentelemetry::trace::TracerProvider as _;
@@ -10,10 +13,11 @@ use tracing::level_filters::LevelFilter;
 use tracing::warn;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{Layer, fmt};
 
 use crate::config::{LogConfig, LogFormat};
 pub(crate) use handover::Handover;
+pub(crate) use level::LogLevel;
 pub(crate) use traces::provider;
 
 /// What is told to a collector: what this program does, not what its libraries do, and the
@@ -23,6 +27,8 @@ const TRACED: &str = "image_update_operator";
 /// What has to be ended before the program is.
 #[must_use]
 pub(crate) struct Telemetry {
+    /// What is logged.
+    pub(crate) log_level: LogLevel,
     traces: Option<SdkTracerProvider>,
 }
 
@@ -31,10 +37,12 @@ pub(crate) fn init(
     config: &LogConfig,
     traces: Option<SdkTracerProvider>,
 ) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::builder()
-        .parse(&config.log_level)
+    let (filter, log_level) = level::filter(&config.log_level)
         .with_context(|| format!("--log-level {:?} can't be read", config.log_level))?;
-    let log = fmt::layer().with_writer(std::io::stderr);
+    let log = fmt::layer()
+        .with_writer(std::io::stderr)
+        // Colours are for people who look on, not for what collects lines.
+        .with_ansi(std::io::stderr().is_terminal());
     let log = match config.log_format {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
@@ -45,11 +53,11 @@ pub(crate) fn init(
             .with_filter(Targets::new().with_target(TRACED, LevelFilter::INFO))
     });
     tracing_subscriber::registry()
-        .with(spans)
         .with(log.with_filter(filter))
+        .with(spans)
         .try_init()
         .context("logging was set up before")?;
-    Ok(Telemetry { traces })
+    Ok(Telemetry { log_level, traces })
 }
 
 impl Telemetry {

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
+use image_update_core::causes;
 use image_update_core::webhook::{self, Delivery, Presented, Push, Vendor};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -15,7 +16,7 @@ use tracing::{debug, info};
 use zeroize::Zeroizing;
 
 use super::repeats::{self, Repeats};
-use super::request::{Head, chain};
+use super::request::Head;
 use super::secrets::Secrets;
 use crate::metrics::Metrics;
 use crate::server;
@@ -278,7 +279,7 @@ impl Refusal {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let mut answer = server::text(status, format!("{}\n", chain(self)));
+        let mut answer = server::text(status, format!("{}\n", causes::in_one_line(self)));
         let header = match self {
             Self::Method => Some((ALLOW, "POST")),
             Self::Busy => Some((RETRY_AFTER, "5")),

@@ -79,6 +79,15 @@ fn alerts_fire_when_they_should_with_the_words_that_they_should() {
 }
 
 #[test]
+fn prometheus_reads_the_alerts_that_need_no_chart() {
+    let file = project("config/alerts.yaml").display().to_string();
+    let (is_content, said) = promtool(&["check", "rules", &file], "");
+    assert!(is_content, "{said}");
+    let count = format!("{} rules found", alerts().len());
+    assert!(said.contains(&count), "{said}");
+}
+
+#[test]
 fn each_alert_is_tested_firing_and_silent() {
     let file = yaml("tests/alerts/alerts.yaml");
     let (mut firing, mut silent) = (BTreeSet::new(), BTreeSet::new());

@@ -53,6 +53,8 @@ fn the_demo_shows_a_commit_and_leaves_nothing_running() {
         String::from_utf8_lossy(&output.stderr)
     );
     for expected in [
+        "clusterrolebinding/image-update-operator\n",
+        "system:serviceaccount:image-update-system:image-update-operator\nrun --log-level=info ",
         "-  newTag: 1.0.0  # kept up to date\n+  newTag: 1.1.0  # kept up to date",
         "READY   STATUS",
         "up to date at 1.1.0",

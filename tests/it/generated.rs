@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image_update_operator::generate::{self, GeneratedFile};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn crds_are_what_the_types_say() {
@@ -52,6 +52,62 @@ fn no_field_has_a_name_that_kubectl_reads_as_true_or_false() {
     for word in ["y", "n", "yes", "no", "on", "off"] {
         assert!(!names.iter().any(|name| name == word), "{word}");
     }
+}
+
+/// What is wrong with the descriptions below a schema, which `kubectl explain` shows as they are.
+fn faults(schema: &Value, path: &str, found: &mut Vec<String>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        let text = field["description"].as_str().unwrap_or_default();
+        let begins_well = text.starts_with(|it: char| it.is_uppercase() || it == '`');
+        // Markup of rustdoc: links, and paths of types.
+        let has_markup = ["](", "][", "[`", "::"].iter().any(|it| text.contains(it));
+        if !begins_well || !text.ends_with('.') || has_markup {
+            found.push(format!("{path}: {text:?}"));
+        }
+        faults(field, &path, found);
+    }
+    for part in ["items", "additionalProperties"] {
+        if schema[part].is_object() {
+            faults(&schema[part], path, found);
+        }
+    }
+}
+
+#[test]
+fn every_field_is_described_in_sentences_without_markup() {
+    let mut found = Vec::new();
+    for file in generate::crds() {
+        let definition: Value = serde_yaml::from_str(&file.content).expect("it is YAML");
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let kind = definition["spec"]["names"]["kind"].as_str();
+        faults(
+            schema,
+            kind.expect("a definition names its kind"),
+            &mut found,
+        );
+    }
+    // Conditions are Kubernetes' own type, in its own words.
+    found.retain(|it| !it.contains(".status.conditions."));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_description_that_reads_badly_is_noticed() {
+    #[track_caller]
+    fn check(text: &str, is_good: bool) {
+        let mut found = Vec::new();
+        let schema = json!({"items": {"properties": {"a": {"description": text}}}});
+        faults(&schema, "Kind", &mut found);
+        assert_eq!(found.is_empty(), is_good, "{found:?}");
+    }
+    check("The tag. Unset: none.", true);
+    check("`own` or `all`.", true);
+    check("", false);
+    check("the tag.", false);
+    check("The tag", false);
+    check("What [`Tag`] says.", false);
+    check("As api::Tag.", false);
 }
 
 /// Compares a generated file with the committed one; `UPDATE_GOLDENS=1` writes it instead.

@@ -3,8 +3,13 @@
 
 mod chart;
 mod gitops;
+mod guide;
+mod kubectl;
 mod kustomizations;
+mod lands;
 mod render;
+mod replicas;
 mod rights;
 mod server_side;
+mod settings;
 mod values;

@@ -17,4 +17,5 @@ mod registry;
 mod samples;
 mod stack;
 mod tidy;
+mod workflows;
 mod world;

@@ -9,6 +9,7 @@ use image_update_operator::api::v1alpha1::{
 };
 use image_update_testkit::apiserver::ApiServer;
 use image_update_testkit::git_server::GitServer;
+use image_update_testkit::pod::Pod;
 use image_update_testkit::process::{Child, Launch};
 use image_update_testkit::registry::Registry;
 use image_update_testkit::stack::Assets;
@@ -27,6 +28,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often it looks.
 const POLL: Duration = Duration::from_millis(50);
+
+/// What operators log.
+const LOG_LEVEL: &str = "debug,hyper=info,h2=info,tower=info,kube=info";
 
 /// The password of the git server; no status, event or log may ever hold it.
 pub(crate) const GIT_PASSWORD: &str = "git-pa55word-never-shown";
@@ -47,6 +51,8 @@ pub(crate) struct World {
     operator: Option<Child>,
     flags: Vec<String>,
     kubeconfig: PathBuf,
+    /// What operators are, if not processes with these flags.
+    pod: Option<Pod>,
     environment: Vec<(&'static str, &'static str)>,
     /// What operators that are gone had written to their logs.
     old_logs: String,
@@ -84,6 +90,7 @@ impl World {
             operator: None,
             flags,
             kubeconfig: server.kubeconfig().to_owned(),
+            pod: None,
             environment: Vec::new(),
             old_logs: String::new(),
         };
@@ -130,17 +137,15 @@ impl World {
         self.flags.push(flag.to_owned());
     }
 
-    /// Gives a flag another value for operators that are started from now on.
-    pub(crate) fn replace_flag(&mut self, name: &str, value: &str) {
-        let start = format!("{name}=");
-        self.flags.retain(|flag| !flag.starts_with(&start));
-        self.flags.push(format!("{start}{value}"));
-    }
-
     /// Starts operators from now on as who has `kubeconfig`, and with these flags only.
     pub(crate) fn operate_as(&mut self, kubeconfig: PathBuf, flags: Vec<String>) {
         self.kubeconfig = kubeconfig;
         self.flags = flags;
+    }
+
+    /// Starts operators from now on as this pod, and with its flags only.
+    pub(crate) fn operate_in(&mut self, pod: Pod) {
+        self.pod = Some(pod.flag("--log-level", LOG_LEVEL));
     }
 
     /// Sets a variable of the environment of operators that are started from now on.
@@ -160,30 +165,27 @@ impl World {
 
     /// As [`World::launch_operator`], with more flags that others do not have.
     pub(crate) fn launch_operator_with(&self, flags: &[String]) -> Child {
-        let kubeconfig = self.kubeconfig.display().to_string();
-        Launch::new(
-            "operator",
-            PathBuf::from(env!("CARGO_BIN_EXE_image-update-operator")),
-        )
-        .map(|launch| {
-            let variables = self.environment.iter();
-            variables
-                .fold(launch, |launch, (name, value)| launch.env(name, *value))
-                .args(
-                    ["run".to_owned()]
-                        .into_iter()
-                        .chain(self.flags.iter().chain(flags).cloned()),
-                )
-                .env("KUBECONFIG", kubeconfig)
-                // Operators that run beside each other can't share a port.
-                .env("IMAGE_UPDATE_METRICS_ADDRESS", "0")
-                .env(
-                    "IMAGE_UPDATE_LOG_LEVEL",
-                    "debug,hyper=info,h2=info,tower=info,kube=info",
-                )
-        })
-        .and_then(Launch::spawn)
-        .expect("the operator starts")
+        let launch = match &self.pod {
+            Some(pod) => pod.launch("operator", operator()),
+            None => Launch::new("operator", operator()).map(|launch| {
+                launch
+                    .args(["run"])
+                    .args(self.flags.iter().cloned())
+                    .env("KUBECONFIG", self.kubeconfig.display().to_string())
+                    .env("IMAGE_UPDATE_LOG_LEVEL", LOG_LEVEL)
+            }),
+        };
+        let variables = self.environment.iter();
+        launch
+            .map(|launch| {
+                variables
+                    .fold(launch, |launch, (name, value)| launch.env(*name, *value))
+                    .args(flags.iter().cloned())
+                    // Operators that run beside each other can't share a port.
+                    .env("IMAGE_UPDATE_METRICS_ADDRESS", "0")
+            })
+            .and_then(Launch::spawn)
+            .expect("the operator starts")
     }
 
     /// Kills the operator with SIGKILL.
@@ -420,6 +422,11 @@ impl World {
     ) -> T {
         until(what, || self.logs(), probe).await
     }
+}
+
+/// The operator's program.
+pub(crate) fn operator() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_image-update-operator"))
 }
 
 /// Asks `probe` again and again until it says `Ok`; fails with its last `Err` and `logs`.

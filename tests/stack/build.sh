@@ -2,6 +2,8 @@
 # Builds the servers that the tests run against, from the Go modules pinned in the folders beside
 # this script, into the user's cache folder. A second run finds them there and does nothing.
 #
+#   build.sh [NAME…]   these folders only; all of them without a name
+#
 #   $XDG_CACHE_HOME/image-update-operator/stack/<name>-<version>-<hash>/<file>
 #
 # <hash> covers the pins (go.mod, go.sum), the linker flags (ldflags) and the build tags (tags), so a
@@ -123,21 +125,45 @@ if command -v flock >/dev/null; then
 fi
 trap 'rm -f "$cache"/*/.*."$$" "$cache"/*/crds/.*."$$"' EXIT
 
-if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
-    for name in etcd kube-apiserver; do
-        [ -x "$KUBEBUILDER_ASSETS/$name" ] || die "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS has no $name"
-        say "$name" "" "is there: $KUBEBUILDER_ASSETS/$name (KUBEBUILDER_ASSETS)"
+# wanted NAME: whether NAME was asked for; all are, if none was.
+wanted() {
+    local name
+    [ "$asked" -gt 0 ] || return 0
+    for name in "${names[@]}"; do
+        [ "$name" != "$1" ] || return 0
     done
-else
-    build etcd go.etcd.io/etcd/server/v3
-    build kube-apiserver k8s.io/kubernetes
-fi
-build registry github.com/distribution/distribution/v3
-build helm helm.sh/helm/v4
-build kustomize sigs.k8s.io/kustomize/kustomize/v5
-build kubectl k8s.io/kubernetes
-build promtool github.com/prometheus/prometheus
-copy_crds argocd-crds github.com/argoproj/argo-cd/v3 'manifests/crds/%-crd.yaml' \
+    return 1
+}
+
+# component BUILD NAME ARGUMENT…: has BUILD make NAME, if it is wanted.
+component() {
+    ! wanted "$2" || "$@"
+}
+
+# kubernetes NAME MODULE: takes NAME from KUBEBUILDER_ASSETS, or compiles it.
+kubernetes() {
+    if [ -z "${KUBEBUILDER_ASSETS:-}" ]; then
+        build "$@"
+        return
+    fi
+    [ -x "$KUBEBUILDER_ASSETS/$1" ] || die "KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS has no $1"
+    say "$1" "" "is there: $KUBEBUILDER_ASSETS/$1 (KUBEBUILDER_ASSETS)"
+}
+
+names=("$@") asked=$#
+for name in "$@"; do
+    [ -e "$here/$name/go.mod" ] || die "there is no $name beside this script"
+done
+
+component kubernetes etcd go.etcd.io/etcd/server/v3
+component kubernetes kube-apiserver k8s.io/kubernetes
+component build registry github.com/distribution/distribution/v3
+component build helm helm.sh/helm/v4
+component build kustomize sigs.k8s.io/kustomize/kustomize/v5
+component build kubectl k8s.io/kubernetes
+component build promtool github.com/prometheus/prometheus
+component build actionlint github.com/rhysd/actionlint
+component copy_crds argocd-crds github.com/argoproj/argo-cd/v3 'manifests/crds/%-crd.yaml' \
     application applicationset appproject
-copy_crds prometheus-operator-crds github.com/prometheus-operator/prometheus-operator \
+component copy_crds prometheus-operator-crds github.com/prometheus-operator/prometheus-operator \
     'example/prometheus-operator-crd/monitoring.coreos.com_%.yaml' prometheusrules servicemonitors

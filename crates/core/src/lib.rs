@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod argocd;
+pub mod causes;
 pub mod duration;
 pub mod image;
 pub mod latest;

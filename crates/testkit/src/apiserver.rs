@@ -26,6 +26,7 @@ use crate::tls;
 
 use self::keys::Keys;
 
+mod apply;
 pub mod audit;
 mod crds;
 mod keys;
@@ -75,6 +76,17 @@ pub enum Error {
     Api {
         /// What was asked for.
         action: &'static str,
+        /// What the server said.
+        #[source]
+        source: kube::Error,
+    },
+    /// The API server refused an object.
+    #[error("the API server does not take {kind} {name}")]
+    Object {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
         /// What the server said.
         #[source]
         source: kube::Error,
@@ -186,8 +198,9 @@ impl ApiServer {
         &self.kubeconfig
     }
 
-    /// The text of a kubeconfig for who has `token`, such as that of a service account.
-    pub fn kubeconfig_with_token(&self, token: &str) -> Result<String, Error> {
+    /// The text of a kubeconfig for who has `token`, such as that of a service account, and works in
+    /// `namespace`.
+    pub fn kubeconfig_with_token(&self, token: &str, namespace: &str) -> Result<String, Error> {
         let unreadable = |source| Error::File {
             path: self.kubeconfig.clone(),
             source,
@@ -196,6 +209,7 @@ impl ApiServer {
         let mut kubeconfig: Value = serde_json::from_str(&text)
             .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         kubeconfig["users"][0]["user"] = json!({ "token": token });
+        kubeconfig["contexts"][0]["context"]["namespace"] = json!(namespace);
         Ok(kubeconfig.to_string())
     }
 
@@ -276,16 +290,22 @@ impl ApiServer {
             names.push(name);
         }
         for name in &names {
-            let established = await_condition(crds.clone(), name, conditions::is_crd_established());
-            match tokio::time::timeout(ESTABLISH_LIMIT, established).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => {
-                    return Err(Error::CrdNotEstablished { name: name.clone() });
-                }
-            }
+            self.established(name).await?;
         }
         names.sort();
         Ok(names)
+    }
+
+    /// Waits until a CRD is served.
+    async fn established(&self, name: &str) -> Result<(), Error> {
+        let crds = Api::<CustomResourceDefinition>::all(self.client().await?);
+        let established = await_condition(crds, name, conditions::is_crd_established());
+        match tokio::time::timeout(ESTABLISH_LIMIT, established).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Error::CrdNotEstablished {
+                name: name.to_owned(),
+            }),
+        }
     }
 }
 

@@ -100,7 +100,7 @@ impl LogTail {
         Self::of(&bytes)
     }
 
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         let tail = &bytes[bytes.len().saturating_sub(LOG_TAIL)..];
         let printable = |character: &char| *character == '\n' || !character.is_control();
         Self(
@@ -124,7 +124,7 @@ pub struct Launch {
     name: &'static str,
     program: PathBuf,
     arguments: Vec<String>,
-    environment: Vec<(&'static str, String)>,
+    environment: Vec<(String, String)>,
     scratch: TempDir,
 }
 
@@ -153,8 +153,8 @@ impl Launch {
 
     /// Sets a variable of the environment, which otherwise has only `PATH`.
     #[must_use]
-    pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.environment.push((name, value.into()));
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 

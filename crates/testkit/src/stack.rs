@@ -100,6 +100,11 @@ impl Assets {
         self.built("kustomize", "kustomize")
     }
 
+    /// The checker of workflows.
+    pub fn actionlint(&self) -> Result<PathBuf, Error> {
+        self.built("actionlint", "actionlint")
+    }
+
     /// Prometheus' tool for rules and metrics.
     pub fn promtool(&self) -> Result<PathBuf, Error> {
         self.built("promtool", "promtool")

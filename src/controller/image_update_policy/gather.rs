@@ -107,7 +107,9 @@ async fn inline(
             host: repository.registry().to_owned(),
         });
     }
+    let permit = context.permit().await;
     let access = registries::default_access(repository, context).await?;
+    drop(permit);
     let handled = policy.status.as_ref();
     let handled = handled.and_then(|status| status.last_handled_reconcile_at.as_deref());
     let max_age = if annotations::is_requested(&policy.metadata, handled) {

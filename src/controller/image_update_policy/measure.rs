@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use image_update_core::plan::{Plan, State};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Outcome, Write, Written};
 use crate::controller::error::{Disposition, Error};
@@ -85,6 +85,8 @@ fn ages(attempt: &Attempt, write: &Write, now: Timestamp) -> Vec<Duration> {
         let seen = sightings.first_seen(tag);
         (seen > sightings.since()).then_some(seen)
     });
-    seen.map(|seen| now.duration_since(seen).unsigned_abs())
+    // A clock that was set back meanwhile makes no age.
+    seen.map(|seen| now.duration_since(seen).max(SignedDuration::ZERO))
+        .map(SignedDuration::unsigned_abs)
         .collect()
 }

@@ -3,6 +3,7 @@
 //! Every path ends in exactly one status write, so the object itself says why something happened
 //! or did not. Only a failure to *report* leaves through the error policy.
 
+mod application_events;
 mod applications;
 mod apply;
 mod conflict;
@@ -196,6 +197,8 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     );
     context.notifications.tell(&context, policy, news);
     super::events::publish(&context.recorder, policy, report.notices).await;
+    let statuses = (previous.as_ref(), &report.status);
+    application_events::publish(&context, policy, statuses, &outcome).await;
     old_event::publish(&context, policy, &outcome).await;
     measure::outcome(&context.metrics, &outcome, context.clock.now());
     Span::current().record("outcome", report.health.as_str());
@@ -234,10 +237,10 @@ async fn run(
         });
     }
 
-    let permit = context.permit().await;
     let images = gather::images(policy, &model, context)
         .instrument(info_span!("gather"))
         .await;
+    let permit = context.permit().await;
     let destinations = if images.iter().all(|image| image.tags.is_err()) {
         Vec::new()
     } else {

@@ -6,7 +6,6 @@ mod report;
 use std::sync::Arc;
 
 use image_update_core::image::Sightings;
-use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
 use tracing::{Span, info, instrument, warn};
@@ -69,8 +68,9 @@ pub(super) async fn reconcile(
     let outcome = if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
         Ok(Outcome::Suspended)
     } else {
-        run(watch, &context, now).await
+        run(watch, &context).await
     };
+    let _permit = context.watch_permit().await;
     let failures = context.backoff.record(&watch.metadata, outcome.is_ok());
     let report = Report::new(watch, previous.as_ref(), &outcome, failures, now);
     log(&outcome, &report);
@@ -99,7 +99,7 @@ pub(super) async fn look_once(watch: &ImageWatch, context: &Context) -> ImageWat
     let outcome = if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
         Ok(Outcome::Suspended)
     } else {
-        run(watch, context, now).await
+        run(watch, context).await
     };
     let report = Report::new(watch, watch.status.as_ref(), &outcome, 0, now);
     ImageWatch {
@@ -109,7 +109,7 @@ pub(super) async fn look_once(watch: &ImageWatch, context: &Context) -> ImageWat
 }
 
 /// The fallible part. Owns no status, no events, no requeue.
-async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Outcome, Error> {
+async fn run(watch: &ImageWatch, context: &Context) -> Result<Outcome, Error> {
     let model = validate::image_watch(&watch.spec).map_err(Error::InvalidSpec)?;
     if !context
         .allowed_hosts
@@ -120,7 +120,9 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
         });
     }
     let (namespace, name) = names(&watch.metadata);
+    let permit = context.watch_permit().await;
     let access = access(namespace, &watch.spec, &model, context).await?;
+    drop(permit);
     let handled = watch.status.as_ref();
     let handled = handled.and_then(|status| status.last_handled_reconcile_at.as_deref());
     let max_age = if annotations::is_requested(&watch.metadata, handled) {
@@ -139,10 +141,10 @@ async fn run(watch: &ImageWatch, context: &Context, now: Timestamp) -> Result<Ou
     let changed = context.tags.put(namespace, name, tags.clone());
     Ok(Outcome::Scanned(Box::new(Scanned {
         model,
+        age: scan.ended.elapsed(),
         scan,
         tags,
         changed,
-        now,
     })))
 }
 

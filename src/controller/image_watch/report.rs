@@ -32,8 +32,8 @@ pub(super) struct Scanned {
     pub(super) tags: WatchedTags,
     /// Whether they differ from what was stored.
     pub(super) changed: bool,
-    /// When the reconciliation began.
-    pub(super) now: Timestamp,
+    /// How long ago the scan ended, which may have been somebody else's.
+    pub(super) age: Duration,
 }
 
 impl Scanned {
@@ -145,13 +145,8 @@ fn delay(watch: &ImageWatch, outcome: &Result<Outcome, Error>, failures: u32) ->
     match outcome {
         Ok(Outcome::Suspended) => None,
         Ok(Outcome::Scanned(scanned)) => {
-            // From the end of the scan, which may have been somebody else's.
-            let age = scanned
-                .now
-                .duration_since(scanned.scan.time)
-                .max(jiff::SignedDuration::ZERO);
             let due = schedule::with_jitter(scanned.model.interval, seed);
-            Some(due.saturating_sub(age.unsigned_abs()))
+            Some(due.saturating_sub(scanned.age))
         }
         Err(error) => {
             let interval = validate::interval_or_default(&watch.spec.interval);

@@ -204,8 +204,8 @@ async fn connect(target: &Target) -> Result<TcpStream, TransportError> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = target.url.port().unwrap_or_default();
     let addresses = addresses(host, port).await.map_err(|error| match error {
-        ResolveError::Lookup(source) => TransportError::Resolve(source),
         ResolveError::LinkLocal => TransportError::LinkLocal,
+        it @ (ResolveError::Lookup(_) | ResolveError::Late) => TransportError::Resolve(it),
     })?;
     let stream = TcpStream::connect(&addresses[..]).await;
     let stream = stream.map_err(|error| TransportError::Ssh(SshError::Connect(error)))?;

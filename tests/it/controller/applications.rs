@@ -1,8 +1,9 @@
 //! Argo CD's Applications: selected, placed and written, in git and in the cluster.
 
 use image_update_testkit::registry::Registry;
+use k8s_openapi::api::events::v1::Event;
 use kube::Api;
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
@@ -108,6 +109,18 @@ async fn every_application_that_is_selected_is_written_in_one_push() {
     assert_eq!((counts.matched, counts.up_to_date), (2, 2));
     let summary = status.summary.expect("there is a summary");
     assert_eq!(summary.applications, "2/2");
+
+    // Who looks at an Application sees what became of it, and of others nothing.
+    for name in ["shop-a", "shop-b"] {
+        let told = told(&world, name).await;
+        let [(reason, note)] = &told[..] else {
+            unreachable!("{told:?}");
+        };
+        assert_eq!(reason, "Updated");
+        assert!(note.starts_with("web: 1.0.0 -> 1.1.0 (commit "), "{note}");
+        assert!(note.ends_with(&format!("by ImageUpdatePolicy {}/app)", world.namespace)));
+    }
+    assert_eq!(told(&world, "other").await, []);
 
     // One that comes later is written at once.
     let late = [("shop-c/kustomization.yaml", &kustomization[..])];
@@ -238,6 +251,48 @@ async fn an_application_that_cannot_be_written_is_named_and_the_others_go_on() {
     );
     assert_eq!(status.attention.len(), 1);
     assert!(status.attention[0].application.ends_with("/pinned"));
+
+    // However often the policy is looked at, that is told once.
+    for _ in 0..2 {
+        let before = world.policy_status("app").await.last_handled_reconcile_at;
+        world.request("ImageUpdatePolicy", "app").await;
+        world
+            .until(&"another look", async || {
+                let now = world.policy_status("app").await.last_handled_reconcile_at;
+                if now == before {
+                    Err(format!("{now:?}"))
+                } else {
+                    Ok(())
+                }
+            })
+            .await;
+    }
+    let told_of = |name: &'static str| {
+        let told = told(&world, name);
+        async { told.await.into_iter().map(|it| it.0).collect::<Vec<_>>() }
+    };
+    assert_eq!(told_of("good").await, ["Updated"]);
+    assert_eq!(told_of("pinned").await, ["InvalidSource"]);
+}
+
+/// Reason and note of each event on an Application.
+async fn told(world: &World, name: &str) -> Vec<(String, String)> {
+    let events: Api<Event> = world.api();
+    let events = events.list(&ListParams::default()).await;
+    let events = events.expect("events can be listed").items.into_iter();
+    let own = events.filter(|event| {
+        let about = event.regarding.as_ref();
+        about.is_some_and(|it| {
+            it.kind.as_deref() == Some("Application") && it.name.as_deref() == Some(name)
+        })
+    });
+    own.map(|event| {
+        (
+            event.reason.unwrap_or_default(),
+            event.note.unwrap_or_default(),
+        )
+    })
+    .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What goes wrong around the operator, each survived: the API server's faults, a broken object,
 //! and a stop in the middle of a push.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -127,6 +128,46 @@ async fn a_stop_in_the_middle_of_a_push_lets_it_end() {
     world.policy_becomes("app", "Succeeded").await;
     one_commit_a_change(&world, "1.1.0");
     assert_eq!(world.commits().len(), 1);
+}
+
+/// How many hosts hang. One after another they would take minutes.
+const HANGING: usize = 12;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registries_and_remotes_that_hang_keep_nobody_else_waiting() {
+    let (mut world, registry) = running(&["1.0.0"], "1.0.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    world.kill_operator();
+    // The system takes connections for them, and nobody ever reads what is sent.
+    let hosts: Vec<TcpListener> = (0..HANGING)
+        .map(|_| TcpListener::bind("127.0.0.1:0").expect("there is a free port"))
+        .collect();
+    for (number, host) in hosts.iter().enumerate() {
+        let host = host.local_addr().expect("it listens");
+        let image = format!("{host}/team/app");
+        world
+            .watch(&format!("hangs-{number}"), json!({"image": image}))
+            .await;
+        let inline = json!([{"alias": "web", "image": image, "strategy": {"semver": {}}}]);
+        let elsewhere = json!({"writeBack": {"git": {"targets": [
+            {"kustomization": {"path": format!("inline-{number}")}},
+        ]}}});
+        world
+            .policy(&format!("inline-{number}"), inline, elsewhere)
+            .await;
+        let remote = json!({"writeBack": {"git": {"repository": format!("https://{host}/env")}}});
+        let follows = super::main_job::semver("app", "*");
+        world
+            .policy(&format!("remote-{number}"), follows, remote)
+            .await;
+    }
+    world.flag("--concurrency=1");
+    world.start_operator();
+    release(&world, &registry, "1.1.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    one_commit_a_change(&world, "1.1.0");
+    world.watch_becomes("hangs-0", "RegistryUnavailable").await;
+    world.policy_becomes("remote-0", "GitUnavailable").await;
 }
 
 /// What an operator says of itself.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use image_update_testkit::process::{Child, Error};
+use image_update_testkit::process::{Child, Error, free_port};
 use image_update_testkit::registry::Registry;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -132,6 +132,43 @@ async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     release(&world, &registry, "1.2.0").await;
     one_commit_a_change(&world, "1.2.0");
     assert_eq!(world.commits().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_say_who_holds_the_lease() {
+    let (world, _registry) = idle().await;
+    let held = async |address: &str| {
+        let url = format!("http://{address}/debug/state");
+        let answer = reqwest::get(url).await.map_err(|it| it.to_string())?;
+        let text = answer.text().await.map_err(|it| it.to_string())?;
+        let state: Value = serde_json::from_str(&text).map_err(|it| it.to_string())?;
+        let lease = &state["leases"][0];
+        if lease.is_null() {
+            Err(text)
+        } else {
+            Ok(lease.clone())
+        }
+    };
+    let addresses = [0; 2].map(|_| {
+        let port = free_port().expect("there is a free port");
+        format!("127.0.0.1:{port}")
+    });
+    let flags = addresses
+        .each_ref()
+        .map(|it| format!("--debug-address={it}"));
+    let first = Replica::start(&world, &[&flags[0]]);
+    first.begins_to_lead(&world).await;
+    let _second = Replica::start(&world, &[&flags[1]]);
+    let mut seen = Vec::new();
+    for address in &addresses {
+        let found = world.until(&"a Lease that is held", async || held(address).await);
+        seen.push(found.await);
+    }
+    assert_eq!(seen[0]["name"], LEASE);
+    assert_eq!(seen[0]["holder"], seen[1]["holder"]);
+    let age = seen[0]["renewedMillisecondsAgo"].as_u64();
+    assert!(age.is_some_and(|age| age < 15_000), "{seen:?}");
+    assert_eq!(seen[1]["renewedMillisecondsAgo"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

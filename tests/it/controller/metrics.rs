@@ -11,7 +11,7 @@ use crate::alerts::complaints;
 use crate::world::{World, kustomization};
 
 /// Where a test's operator serves.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     address: String,
 }
 
@@ -24,7 +24,7 @@ impl Pages {
     }
 
     /// Of the operator that is started with this flag.
-    pub(super) fn with_flag() -> (Self, String) {
+    pub(crate) fn with_flag() -> (Self, String) {
         let port = free_port().expect("there is a free port");
         let address = format!("127.0.0.1:{port}");
         let flag = format!("--metrics-address={address}");
@@ -32,7 +32,7 @@ impl Pages {
     }
 
     /// Status and body of a page; an error while nobody listens.
-    pub(super) async fn get(&self, path: &str) -> Result<(u16, String), String> {
+    pub(crate) async fn get(&self, path: &str) -> Result<(u16, String), String> {
         let url = format!("http://{}{path}", self.address);
         let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
@@ -41,7 +41,7 @@ impl Pages {
     }
 
     /// The samples, each by its name with labels.
-    pub(super) async fn scrape(&self) -> Result<BTreeMap<String, f64>, String> {
+    pub(crate) async fn scrape(&self) -> Result<BTreeMap<String, f64>, String> {
         let (status, text) = self.get("/metrics").await?;
         assert_eq!(status, 200, "{text}");
         Ok(parse(&text))
@@ -226,4 +226,47 @@ async fn probes_say_whether_the_operator_lives_and_is_ready() {
         let status = pages.get(path).await.map(|(status, _)| status);
         assert_eq!(status, Ok(404), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_logged_changes_while_the_operator_runs() {
+    let (mut world, _registry) = World::with_app(&[("README", b"")]).await;
+    let debug = format!("127.0.0.1:{}", free_port().expect("there is a free port"));
+    world.flag(&format!("--debug-address={debug}"));
+    world.flag("--log-level=info");
+    world.start_operator();
+    world.watch_becomes("app", "Succeeded").await;
+    let url = |path: &str| format!("http://{debug}/debug/{path}");
+    let client = reqwest::Client::new();
+    let get = async |path: &str| {
+        let answer = client.get(url(path)).send().await.expect("it answers");
+        answer.text().await.expect("it is text")
+    };
+    let put = async |body: &'static str| {
+        let sent = client.put(url("log-level")).body(body).send().await;
+        sent.expect("it answers").status().as_u16()
+    };
+    let is_debugged = || world.logs().contains(" DEBUG ");
+    assert_eq!(get("log-level").await, "info\n");
+    assert!(!is_debugged());
+    assert_eq!(put("a=b=c").await, 400);
+    assert_eq!(put("debug,hyper=warn").await, 200);
+    assert_eq!(get("log-level").await, "debug,hyper=warn\n");
+    world.request("ImageWatch", "app").await;
+    world
+        .until(&"a line of another level", async || {
+            if is_debugged() {
+                Ok(())
+            } else {
+                Err(String::new())
+            }
+        })
+        .await;
+    let state = get("state").await;
+    let state: serde_json::Value = serde_json::from_str(&state).expect("it is JSON");
+    let host = &state["registries"][0];
+    let is_there = host["host"]
+        .as_str()
+        .is_some_and(|it| it.starts_with("http"));
+    assert!(is_there && host["waiting"] == 0, "{state:#}");
 }

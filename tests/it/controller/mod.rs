@@ -13,7 +13,7 @@ mod git_access;
 mod leader;
 mod legacy;
 mod main_job;
-mod metrics;
+pub(crate) mod metrics;
 mod notifications;
 mod patch_races;
 mod registries;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use image_update_operator::api::v1alpha1::ImageWatch;
-use image_update_testkit::process::free_port;
+use image_update_testkit::process::{Child, free_port};
 use image_update_testkit::recorder::Recorder;
 use image_update_testkit::registry::{PushOptions, Registry};
 use reqwest::{Client, Method, RequestBuilder};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::main_job::semver;
+use super::metrics::Pages;
 use crate::world::{World, kustomization};
 
 const SECRET: &str = "webhook-pa55word-never-shown";
@@ -31,8 +32,18 @@ struct Hooks {
 }
 
 impl Hooks {
-    /// With a secret for `generic`, `ghcr.io` and `quay.io`.
+    /// Of all operators of the world that are started from now on, of which there may be one.
     fn of(world: &mut World) -> Self {
+        let (hooks, flags) = Self::with_flags();
+        for flag in flags {
+            world.flag(&flag);
+        }
+        hooks
+    }
+
+    /// Of the operator that is started with these flags; with a secret for `generic`, `ghcr.io` and
+    /// `quay.io`.
+    fn with_flags() -> (Self, [String; 2]) {
         let port = free_port().expect("there is a free port");
         let address = format!("127.0.0.1:{port}");
         let secrets = tempfile::tempdir().expect("a folder can be made");
@@ -40,16 +51,17 @@ impl Hooks {
             let written = std::fs::write(secrets.path().join(name), format!("{SECRET}\n"));
             written.expect("a file can be written");
         }
-        world.flag(&format!("--webhook-address={address}"));
-        world.flag(&format!(
-            "--webhook-secret-dir={}",
-            secrets.path().display()
-        ));
-        Self {
+        let folder = secrets.path().display();
+        let flags = [
+            format!("--webhook-address={address}"),
+            format!("--webhook-secret-dir={folder}"),
+        ];
+        let hooks = Self {
             address,
             client: Client::new(),
             _secrets: secrets,
-        }
+        };
+        (hooks, flags)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -79,10 +91,20 @@ async fn answer(request: RequestBuilder) -> (u16, String) {
     (status, answer.text().await.expect("the answer is text"))
 }
 
-/// A world with `team/app` at 1.1.0 in git and in the registry, a policy of 1.x, and hooks; the
-/// registry is asked through a recorder.
+/// As [`idle`], with hooks, and an operator that has written 1.1.0.
 async fn settled() -> (World, Registry, Recorder, Hooks) {
-    let (mut world, registry) = World::with_app(&[]).await;
+    let (mut world, registry, recorder) = idle().await;
+    let hooks = Hooks::of(&mut world);
+    world.start_operator();
+    world.kustomization_says("newTag: 1.1.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    (world, registry, recorder, hooks)
+}
+
+/// A world without an operator, with `team/app` at 1.0.0 in git and at 1.1.0 in the registry, and a
+/// policy of 1.x; the registry is asked through a recorder.
+async fn idle() -> (World, Registry, Recorder) {
+    let (world, registry) = World::with_app(&[]).await;
     let recorder = Recorder::start(&registry.host()).await;
     let recorder = recorder.expect("the recorder starts");
     let image = image(&recorder);
@@ -96,11 +118,49 @@ async fn settled() -> (World, Registry, Recorder, Hooks) {
     world
         .policy("app", images, json!({"interval": INTERVAL}))
         .await;
-    let hooks = Hooks::of(&mut world);
-    world.start_operator();
-    world.kustomization_says("newTag: 1.1.0").await;
-    world.policy_becomes("app", "Succeeded").await;
-    (world, registry, recorder, hooks)
+    (world, registry, recorder)
+}
+
+/// A replica with a receiver of its own.
+struct Replica {
+    process: Child,
+    pages: Pages,
+    hooks: Hooks,
+}
+
+impl Replica {
+    /// Starts one, and waits until `/readyz` says this.
+    async fn start(world: &World, expected: &str) -> Self {
+        let (hooks, flags) = Hooks::with_flags();
+        let (pages, metrics) = Pages::with_flag();
+        let namespace = format!("--leader-election-namespace={}", world.namespace);
+        let mut all = vec!["--leader-elect".to_owned(), namespace, metrics];
+        all.extend(flags);
+        let process = world.launch_operator_with(&all);
+        world
+            .until(
+                &format!("a replica that says {expected:?}"),
+                async || match pages.get("/readyz").await? {
+                    (200, text) if text == expected => Ok(()),
+                    other => Err(format!("{other:?}")),
+                },
+            )
+            .await;
+        Self {
+            process,
+            pages,
+            hooks,
+        }
+    }
+
+    /// How many objects it asked for because of a webhook.
+    async fn asked_for(&self) -> f64 {
+        let samples = self.pages.scrape().await.expect("the replica runs");
+        let asked = samples
+            .iter()
+            .filter(|(series, _)| series.starts_with("image_update_webhook_requested_scans_total"));
+        asked.map(|(_, value)| value).sum()
+    }
 }
 
 fn image(recorder: &Recorder) -> String {
@@ -249,6 +309,77 @@ async fn a_burst_is_one_scan_and_a_repeated_body_none() {
     }
     tokio::time::sleep(QUIET).await;
     assert_eq!(scans(&recorder), after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_hands_over_to_the_leader_what_it_is_told() {
+    let (world, registry, recorder) = idle().await;
+    let leader = Replica::start(&world, "ok\n").await;
+    world.kustomization_says("newTag: 1.1.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    let standby = Replica::start(&world, "ok: standing by, another replica leads\n").await;
+
+    push(&registry, "1.2.0").await;
+    let path = format!("/webhook?type=ghcr.io&registry_url={}", recorder.host());
+    let pushed = ghcr("1.2.0");
+    let told = standby.hooks.signed(&path, &pushed).await;
+    assert_eq!(told, (200, "1 push\n".to_owned()));
+    world.kustomization_says("newTag: 1.2.0").await;
+    assert!((standby.asked_for().await - 1.0).abs() < 1e-9);
+    assert!(leader.asked_for().await.abs() < 1e-9, "it only obeyed");
+
+    // What is worth nothing to a leader is worth nothing to who stands by.
+    push(&registry, "1.3.0").await;
+    tokio::time::sleep(QUIET).await;
+    let before = scans(&recorder);
+    let refused = async |request: RequestBuilder, expected: u16| {
+        let (status, text) = answer(request).await;
+        assert_eq!(status, expected, "{text}");
+    };
+    let post = |path: &str| standby.hooks.request(Method::POST, path);
+    let forged = json!({"image": format!("{}:1.3.0", image(&recorder))}).to_string();
+    let guess = signature("guess", &forged);
+    let request = post("/webhook/generic").header("x-hub-signature-256", guess);
+    refused(request.body(forged.clone()), 403).await;
+    refused(post("/webhook/generic").body(forged), 401).await;
+    let large = vec![b' '; 1024 * 1024 + 1];
+    let with_secret = format!("/webhook/generic?secret={SECRET}");
+    refused(post(&with_secret).body(large), 413).await;
+    let again = standby.hooks.signed(&path, &pushed).await;
+    assert_eq!(again, (200, "the same was sent before\n".to_owned()));
+    tokio::time::sleep(QUIET).await;
+    assert_eq!(scans(&recorder), before);
+    assert!(world.kustomization().contains("newTag: 1.2.0"));
+    assert!(!standby.process.log_tail().to_string().contains(SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_to_all_replicas_is_few_scans() {
+    let (world, registry, recorder) = idle().await;
+    let leader = Replica::start(&world, "ok\n").await;
+    world.kustomization_says("newTag: 1.1.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    let standby = Replica::start(&world, "ok: standing by, another replica leads\n").await;
+    push(&registry, "1.2.0").await;
+    let before = scans(&recorder);
+    let path = format!("/webhook?type=ghcr.io&registry_url={}", recorder.host());
+    let bodies: Vec<Value> = (0..40).map(|minor| ghcr(&format!("1.{minor}.0"))).collect();
+    let replicas = [&leader, &standby].into_iter().cycle();
+    let sent = bodies
+        .iter()
+        .zip(replicas)
+        .map(|(body, replica)| replica.hooks.signed(&path, body));
+    for (status, text) in futures::future::join_all(sent).await {
+        assert_eq!((status, text.as_str()), (200, "1 push\n"));
+    }
+    world.kustomization_says("newTag: 1.2.0").await;
+    tokio::time::sleep(QUIET).await;
+    // Each asks for the watch, and for what came meanwhile once more.
+    let asked = leader.asked_for().await + standby.asked_for().await;
+    assert!((2.0..=4.0).contains(&asked), "{asked}");
+    let scanned = scans(&recorder) - before;
+    assert!((1..=4).contains(&scanned), "{scanned}");
+    assert_eq!(world.commits().len(), 2, "1.1.0 and 1.2.0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,13 +6,13 @@ use image_update_core::registries_conf::RegistriesConf;
 use serde_json::{Value, json};
 
 use super::render::{
-    NAMESPACE, arguments, bare, chart, command, everything, helm, namespaced, project, refusal,
+    NAMESPACE, arguments, bare, command, everything, folder, helm, namespaced, project, refusal,
     rendered, the,
 };
 
 #[test]
 fn helm_finds_nothing_to_complain_about() {
-    let chart = chart().display().to_string();
+    let chart = folder().display().to_string();
     for values in [json!({}), everything(), namespaced(), bare()] {
         let output = helm(&["lint", "--strict", &chart], &values);
         let said = String::from_utf8_lossy(&output.stdout);
@@ -22,7 +22,7 @@ fn helm_finds_nothing_to_complain_about() {
 
 #[test]
 fn the_version_is_that_of_the_program() {
-    let text = std::fs::read_to_string(chart().join("Chart.yaml")).expect("it can be read");
+    let text = std::fs::read_to_string(folder().join("Chart.yaml")).expect("it can be read");
     let chart: Value = serde_yaml::from_str(&text).expect("it is YAML");
     assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
@@ -177,25 +177,6 @@ fn each_alert_leads_to_its_runbook_and_any_may_be_left_out() {
 }
 
 #[test]
-fn as_many_leaders_are_missed_as_there_are_shards() {
-    for (shards, expected) in [(1, "< 1"), (3, "< 3")] {
-        let values = json!({
-            "replicaCount": 3,
-            "config": {"shards": shards},
-            "metrics": {"prometheusRule": {"enabled": true}},
-        });
-        let objects = rendered(&values, NAMESPACE);
-        let groups = the(&objects, "PrometheusRule")["spec"]["groups"].as_array();
-        let rules = groups.into_iter().flatten();
-        let mut rules = rules.flat_map(|group| group["rules"].as_array().into_iter().flatten());
-        let rule = rules.find(|rule| rule["alert"] == "ImageUpdateNoLeader");
-        let rule = rule.expect("there is the alert");
-        let condition = rule["expr"].as_str().expect("an alert has a condition");
-        assert!(condition.ends_with(expected), "{condition}");
-    }
-}
-
-#[test]
 fn prometheus_finds_the_metrics_of_the_pod() {
     let objects = rendered(&everything(), NAMESPACE);
     let monitor = the(&objects, "ServiceMonitor");
@@ -211,7 +192,7 @@ fn prometheus_finds_the_metrics_of_the_pod() {
         assert_eq!(service["metadata"]["labels"][label], *value);
     }
     let namespaces = &monitor["spec"]["namespaceSelector"]["matchNames"];
-    assert_eq!(*namespaces, json!([NAMESPACE]));
+    assert_eq!(*namespaces, json!([NAMESPACE]), "it stands in another one");
     let port = &service["spec"]["ports"][0];
     let pod = &the(&objects, "Deployment")["spec"]["template"];
     for (label, value) in service["spec"]["selector"].as_object().expect("labels") {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use image_update_testkit::chart;
 use image_update_testkit::stack::Assets;
 use serde_json::{Value, json};
 
@@ -18,50 +19,29 @@ pub(super) fn project(path: &str) -> PathBuf {
 }
 
 /// The chart's folder.
-pub(super) fn chart() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     project("charts/image-update-operator")
 }
 
 /// Runs helm in a home of its own, with `values` as a file.
 pub(super) fn helm(arguments: &[&str], values: &Value) -> Output {
-    let helm = Assets::locate().and_then(|assets| assets.helm());
-    let home = tempfile::tempdir().expect("a folder can be made");
-    let file = home.path().join("values.yaml");
-    // JSON is YAML.
-    std::fs::write(&file, values.to_string()).expect("a file can be written");
-    command(&helm.expect("the stack is built"))
-        .args(arguments)
-        .arg("--values")
-        .arg(&file)
-        .env("HELM_CACHE_HOME", home.path())
-        .env("HELM_CONFIG_HOME", home.path())
-        .env("HELM_DATA_HOME", home.path())
-        .env("KUBECONFIG", "/nonexistent")
-        .output()
-        .expect("helm runs")
+    chart::helm(arguments, values).expect("helm runs")
 }
 
 /// The objects of the chart with `values`, in `namespace`.
 #[track_caller]
 pub(super) fn rendered(values: &Value, namespace: &str) -> Vec<Value> {
-    let output = template(values, namespace);
-    let problem = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{values}: {problem}");
-    objects(&output.stdout)
+    let objects = chart::render(&folder(), RELEASE, namespace, values);
+    objects.expect("helm renders the chart with the values")
 }
 
 /// What helm says to `values` that it does not take.
 #[track_caller]
 pub(super) fn refusal(values: &Value) -> String {
-    let output = template(values, NAMESPACE);
-    assert!(!output.status.success(), "{values} is taken");
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn template(values: &Value, namespace: &str) -> Output {
-    let chart = chart().display().to_string();
-    let arguments = ["template", RELEASE, &chart, "--namespace", namespace];
-    helm(&arguments, values)
+    match chart::render(&folder(), RELEASE, NAMESPACE, values) {
+        Err(chart::Error::Refused { said, .. }) => said.to_string(),
+        other => unreachable!("{values} is taken, or helm is not there: {other:?}"),
+    }
 }
 
 /// What kustomize makes of a folder of `config`.
@@ -109,7 +89,7 @@ pub(super) fn arguments(objects: &[Value]) -> Vec<String> {
 
 /// Values that use everything that the chart has, at once.
 pub(super) fn everything() -> Value {
-    json!({
+    let mut values = json!({
         "replicaCount": 2,
         "image": {"tag": "1.2.3", "pullPolicy": "Always"},
         "imagePullSecrets": [{"name": "pull"}],
@@ -141,7 +121,14 @@ pub(super) fn everything() -> Value {
         "tracing": {"endpoint": "http://collector:4318", "samplingRatio": 0.25},
         "metrics": watched(),
         "podDisruptionBudget": {"enabled": true, "maxUnavailable": "50%"},
-        "serviceAccount": {"annotations": {"example.com/role": "a"}},
+        "crds": {
+            "annotations": {"argocd.argoproj.io/sync-wave": "-1"},
+            "additionalLabels": {"example.com/d": "d"},
+        },
+        "serviceAccount": {
+            "annotations": {"example.com/role": "a"},
+            "labels": {"azure.workload.identity/use": "true"},
+        },
         "networkPolicy": {
             "enabled": true,
             "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
@@ -162,6 +149,25 @@ pub(super) fn everything() -> Value {
         "extraArgs": ["--cache-dir=/cache"],
         "extraEnvFrom": [{"secretRef": {"name": "registry-pairs"}}],
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        "initContainers": [{
+            "name": "login", "image": "registry.example.com/login:1",
+            "volumeMounts": [{"name": "scripts", "mountPath": "/scripts"}],
+        }],
+        "extraObjects": [{
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "extra", "namespace": "{{ .Release.Namespace }}"},
+            "data": {"release": "{{ .Release.Name }}"},
+        }],
+    });
+    for (name, value) in placed().as_object().into_iter().flatten() {
+        values[name] = value.clone();
+    }
+    values
+}
+
+/// Everything about where the pod runs, what it is marked with, and what is mounted.
+fn placed() -> Value {
+    json!({
         "volumes": [
             {"name": "scripts", "configMap": {"name": "scripts", "defaultMode": 0o555}},
             {"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}},

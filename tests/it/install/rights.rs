@@ -8,17 +8,15 @@ use std::collections::BTreeSet;
 use image_update_operator::api::v1alpha1::{GROUP, ImageUpdatePolicy};
 use image_update_operator::generate::rbac::RIGHTS;
 use image_update_testkit::apiserver::ApiServer;
+use image_update_testkit::pod::Pod;
 use image_update_testkit::process::free_port;
 use image_update_testkit::registry::Registry;
 use image_update_testkit::stack::Assets;
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{Event, Namespace, ServiceAccount};
-use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Event, Namespace};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::render::{arguments, rendered, the};
-use super::server_side::apply;
+use super::render::{rendered, the};
 use crate::world::{GIT_PASSWORD, GIT_USER, World, api_server, kustomization};
 
 const FILE: &str = "overlays/prod/kustomization.yaml";
@@ -30,72 +28,35 @@ const ARGOCD_FILE: &str = "overlays/argocd/kustomization.yaml";
 struct Installed {
     world: World,
     registry: Registry,
-    /// The name of the operator's ServiceAccount, as the API server has it.
-    user: String,
-    /// The kubeconfig and the volumes.
-    _folder: TempDir,
+    /// The one of the chart's Deployment.
+    pod: Pod,
 }
 
 /// A registry and a repository `env` at an older tag, with the chart's objects applied.
 async fn install(server: &'static ApiServer, values: impl Fn(&str) -> Value) -> Installed {
-    let mut world = World::on(server).await;
+    let world = World::on(server).await;
     let registry = Registry::start().await.expect("the registry starts");
     let pushed = registry.push("team/app", "1.0.0").await;
     pushed.expect("the image is pushed");
-    let image = format!("{}/team/app", registry.host());
-    let file = kustomization(&image, "0.9.0");
+    let host = registry.host();
+    let file = kustomization(&format!("{host}/team/app"), "0.9.0");
     let files = [FILE, ARGOCD_FILE].map(|path| (path, file.as_bytes()));
     let made = world.git.create_repository("env", &files);
     made.expect("the repository is made");
 
-    let objects = rendered(&values(&world.namespace), &world.namespace);
-    for object in &objects {
-        let applied = apply(server, object, false).await;
-        applied.expect("the API server takes the object");
-    }
-    let account = &the(&objects, "ServiceAccount")["metadata"]["name"];
-    let account = account.as_str().expect("it has a name");
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let kubeconfig = folder.path().join("kubeconfig");
-    let token = token(&world, account).await;
-    let text = server.kubeconfig_with_token(&token);
-    std::fs::write(&kubeconfig, text.expect("there is one")).expect("a file can be written");
-    // The cache's volume is a folder of ours.
-    let volume = folder.path().join("cache").display().to_string();
+    let mut values = values(&world.namespace);
     // No annotation says that a registry speaks plain HTTP.
-    let conf = folder.path().join("registries.conf");
-    let host = registry.host();
-    let text = format!("registries:\n- name: test\n  prefix: {host}\n  api_url: http://{host}\n");
-    std::fs::write(&conf, text).expect("a file can be written");
-    let conf = format!("--registries-conf-path={}", conf.display());
-    // In a pod, the Lease's namespace is the pod's.
-    let own = format!("--leader-election-namespace={}", world.namespace);
-    let flags = arguments(&objects)
-        .into_iter()
-        .filter(|argument| argument != "run" && !argument.starts_with("--log-"))
-        .map(|argument| argument.replace("/var/cache/image-update-operator", &volume))
-        .chain([conf, own])
-        .collect();
-    world.operate_as(kubeconfig, flags);
-    let user = format!("system:serviceaccount:{}:{account}", world.namespace);
+    values["config"]["registries"] =
+        json!([{"name": "test", "prefix": host, "api_url": format!("http://{host}")}]);
+    let objects = rendered(&values, &world.namespace);
+    let installed = server.install(&objects).await;
+    installed.expect("the API server takes what the chart renders");
+    let pod = Pod::of(server, the(&objects, "Deployment"), "7d9f8b6c5d-x2x4z").await;
     Installed {
         world,
         registry,
-        user,
-        _folder: folder,
+        pod: pod.expect("the pod has what it names"),
     }
-}
-
-/// A token as the kubelet gets one for the pod.
-async fn token(world: &World, account: &str) -> String {
-    let request: TokenRequest =
-        serde_json::from_value(json!({"spec": {"audiences": []}})).expect("a request");
-    let answer = world
-        .api::<ServiceAccount>()
-        .create_token_request(account, &PostParams::default(), &request)
-        .await;
-    let status = answer.expect("there is a token").status;
-    status.expect("there is a token").token
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,13 +71,15 @@ async fn an_operator_of_some_namespaces_does_the_main_job_and_asks_for_nothing_e
     })
     .await;
     let (mut world, registry) = (installed.world, installed.registry);
+    let user = installed.pod.user().to_owned();
     let image = format!("{}/team/app", registry.host());
     world.watch("app", json!({"image": image})).await;
     world.policy("app", follows("app"), json!({})).await;
+    world.operate_in(installed.pod);
     world.start_operator();
     world.kustomization_says("newTag: 1.0.0").await;
     world.policy_becomes("app", "Succeeded").await;
-    let requests = server.audited(&installed.user).expect("there is a log");
+    let requests = server.audited(&user).expect("there is a log");
     assert!(!requests.is_empty(), "the operator is who we think it is");
     for request in requests {
         assert_eq!(request.namespace, world.namespace, "{request:?}");
@@ -140,7 +103,10 @@ async fn an_operator_without_applications_may_ask_for_a_look_when_webhooks_are_o
     .await;
     let (mut world, registry) = (installed.world, installed.registry);
     let port = free_port().expect("there is a free port");
-    world.replace_flag("--webhook-address", &format!("127.0.0.1:{port}"));
+    let address = format!("127.0.0.1:{port}");
+    let pod = installed.pod.flag("--webhook-address", &address);
+    let user = pod.user().to_owned();
+    world.operate_in(pod);
     world.environment("GENERIC_WEBHOOK_SECRET", SECRET);
     let image = format!("{}/team/app", registry.host());
     let spec = json!({"image": image, "interval": "1h"});
@@ -159,7 +125,7 @@ async fn an_operator_without_applications_may_ask_for_a_look_when_webhooks_are_o
     assert_eq!(status, 200);
     world.kustomization_says("newTag: 1.1.0").await;
     let patched = |resource: &str| {
-        let requests = server.audited(&installed.user).expect("there is a log");
+        let requests = server.audited(&user).expect("there is a log");
         let mut requests = requests.into_iter();
         requests.any(|it| it.verb == "patch" && it.resource == resource && it.status == 200)
     };
@@ -188,13 +154,14 @@ async fn an_operator_of_all_namespaces_uses_every_right_that_it_has_and_misses_n
     let Installed {
         mut world,
         registry,
-        user,
-        _folder,
+        pod,
     } = install(
         server,
         |namespace| json!({"argocd": {"namespace": namespace, "repositoryCredentials": "own"}}),
     )
     .await;
+    let user = pod.user().to_owned();
+    world.operate_in(pod);
     let image = format!("{}/team/app", registry.host());
     lend_the_watch(&world, &image).await;
     with_argocd(&world).await;
@@ -234,7 +201,7 @@ async fn lend_the_watch(world: &World, image: &str) {
         "kind": "ServiceAccount",
         "metadata": {"name": "puller", "namespace": world.namespace},
     });
-    let applied = apply(server, &account, false).await;
+    let applied = server.apply(&account, false).await;
     applied.expect("the API server takes the account");
     let access = json!({"namespaceSelectors": [{"matchLabels": {"team": "a"}}]});
     let spec = json!({"image": image, "serviceAccountName": "puller", "accessFrom": access});
@@ -265,7 +232,7 @@ async fn lend_the_watch(world: &World, image: &str) {
             }},
         },
     });
-    let applied = apply(server, &policy, false).await;
+    let applied = server.apply(&policy, false).await;
     applied.expect("the API server takes the policy");
 }
 
@@ -308,7 +275,7 @@ async fn with_argocd(world: &World) {
         }),
     ];
     for object in &objects {
-        let applied = apply(world.server, object, false).await;
+        let applied = world.server.apply(object, false).await;
         applied.expect("the API server takes the object");
     }
     let mut images = follows("app");
@@ -381,7 +348,7 @@ async fn convert_and_stop(world: &World, image: &str) {
             },
             "status": {"sourceType": "Helm"},
         });
-        let applied = apply(world.server, &application, false).await;
+        let applied = world.server.apply(&application, false).await;
         applied.expect("the API server takes the Application");
         world
             .until(&"the policy", async || {

@@ -2,11 +2,9 @@
 
 use image_update_testkit::apiserver::ApiServer;
 use image_update_testkit::stack::Assets;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
-use kube::core::GroupVersionKind;
-use kube::discovery::{self, Scope};
 use serde_json::{Value, json};
 
+use super::kustomizations::overlaid;
 use super::render::{
     NAMESPACE, bare, everything, kustomized, namespaced, objects, project, rendered,
 };
@@ -16,11 +14,7 @@ use crate::world::api_server;
 async fn the_api_server_takes_what_the_chart_renders() {
     let server = api_server().await;
     namespaces(server, &[NAMESPACE, "argocd", "team-a", "team-b"]).await;
-    let monitoring = Assets::locate().and_then(|assets| assets.prometheus_operator_crds());
-    let installed = server
-        .install_crds(&monitoring.expect("the stack is built"))
-        .await;
-    installed.expect("the CRDs of the Prometheus operator can be installed");
+    with_prometheus_operator(server).await;
     let own = json!({"argocd": {"repositoryCredentials": "own"}, "watchNamespaces": ["team-a"]});
     for values in [json!({}), everything(), namespaced(), bare(), own] {
         let rendered = rendered(&values, NAMESPACE);
@@ -31,28 +25,49 @@ async fn the_api_server_takes_what_the_chart_renders() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_server_takes_every_kustomization() {
     let server = api_server().await;
-    namespaces(server, &[NAMESPACE, "argocd", "image-update-samples"]).await;
-    // `manager` and `rbac` are parts of these; the component is applied as an overlay has it.
+    namespaces(
+        server,
+        &[NAMESPACE, "argocd", "team-a", "image-update-samples"],
+    )
+    .await;
+    with_prometheus_operator(server).await;
+    // `manager` and `rbac` are parts of these; components are applied as overlays have them.
     for folder in ["crd", "cluster-wide", "default", "namespaced", "samples"] {
         let rendered = objects(kustomized(&project("config").join(folder)).as_bytes());
         taken(server, &rendered, folder).await;
     }
-    for file in ["role.yaml", "role_binding.yaml"] {
-        let file = project("config/argocd-repositories").join(file);
-        let text = std::fs::read(&file).expect("it can be read");
-        taken(server, &objects(&text), &file.display().to_string()).await;
+    let components = [
+        "argocd-repositories",
+        "high-availability",
+        "monitoring",
+        "network-policy",
+        "webhooks",
+    ];
+    for component in components {
+        let rendered = overlaid("default", &[component], None);
+        taken(server, &rendered, component).await;
     }
+    let all = overlaid("default", &components, None);
+    taken(server, &all, "all components").await;
+    // That of Argo CD's namespace would be moved along with the others.
+    let own = overlaid("namespaced", &components[1..], Some("team-a"));
+    taken(server, &own, "all components of a namespace").await;
+}
+
+async fn with_prometheus_operator(server: &ApiServer) {
+    let monitoring = Assets::locate().and_then(|assets| assets.prometheus_operator_crds());
+    let installed = server
+        .install_crds(&monitoring.expect("the stack is built"))
+        .await;
+    installed.expect("the CRDs of the Prometheus operator can be installed");
 }
 
 async fn taken(server: &ApiServer, objects: &[Value], what: &str) {
     assert!(!objects.is_empty(), "{what} renders nothing");
     let mut refused = Vec::new();
     for object in objects {
-        if let Err(error) = apply(server, object, true).await {
-            refused.push(format!(
-                "{} {}: {error}",
-                object["kind"], object["metadata"]["name"]
-            ));
+        if let Err(error) = server.apply(object, true).await {
+            refused.push(format!("{error}: {:?}", std::error::Error::source(&error)));
         }
     }
     assert!(refused.is_empty(), "{what}: {}", refused.join("\n"));
@@ -63,34 +78,7 @@ async fn namespaces(server: &ApiServer, names: &[&str]) {
         let namespace = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
         });
-        let applied = apply(server, &namespace, false).await;
+        let applied = server.apply(&namespace, false).await;
         applied.expect("a namespace can be made");
     }
-}
-
-/// Applies an object as `kubectl apply --server-side` does; unknown fields are errors.
-pub(super) async fn apply(
-    server: &ApiServer,
-    object: &Value,
-    dry_run: bool,
-) -> Result<DynamicObject, kube::Error> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let version = text(&object["apiVersion"]);
-    let (group, version) = version.split_once('/').unwrap_or(("", &version));
-    let kind = GroupVersionKind::gvk(group, version, &text(&object["kind"]));
-    let kube = server.client().await.expect("there is a client");
-    let (resource, capabilities) = discovery::pinned_kind(&kube, &kind).await?;
-    let api: Api<DynamicObject> = if capabilities.scope == Scope::Cluster {
-        Api::all_with(kube, &resource)
-    } else {
-        let namespace = text(&object["metadata"]["namespace"]);
-        Api::namespaced_with(kube, &namespace, &resource)
-    };
-    let parameters = PatchParams {
-        dry_run,
-        field_validation: Some(ValidationDirective::Strict),
-        ..PatchParams::apply("install").force()
-    };
-    let name = text(&object["metadata"]["name"]);
-    api.patch(&name, &parameters, &Patch::Apply(object)).await
 }

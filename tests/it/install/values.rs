@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use image_update_operator::generate::GeneratedFile;
 use serde_json::{Map, Value, json};
 
-use super::render::{NAMESPACE, chart, everything, rendered};
+use super::lands;
+use super::render::{NAMESPACE, everything, folder, refusal, rendered};
 use crate::generated::check;
 
 /// What the README's table follows.
@@ -21,7 +22,7 @@ struct Documented {
 }
 
 fn source() -> String {
-    std::fs::read_to_string(chart().join("values.yaml")).expect("it can be read")
+    std::fs::read_to_string(folder().join("values.yaml")).expect("it can be read")
 }
 
 fn defaults() -> Value {
@@ -85,10 +86,31 @@ fn generated_readme_has_a_row_for_every_value() {
     check(&GeneratedFile { path, content });
 }
 
+/// The schema as it is committed.
+fn schema() -> Value {
+    let text = std::fs::read_to_string(folder().join("values.schema.json"));
+    serde_json::from_str(&text.expect("it can be read")).expect("it is JSON")
+}
+
+#[test]
+fn generated_schema_says_what_every_value_means() {
+    let mut schema = schema();
+    let source = source();
+    for Documented { path, text } in documented(&source) {
+        let place = format!("/properties/{}", path.replace('.', "/properties/"));
+        let value = schema.pointer_mut(&place);
+        let value = value.expect("the schema knows the value");
+        value["description"] = Value::from(text);
+    }
+    let mut content = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+    content.push('\n');
+    let path = "charts/image-update-operator/values.schema.json";
+    check(&GeneratedFile { path, content });
+}
+
 #[test]
 fn the_schema_knows_every_value_and_no_other() {
-    let text = std::fs::read_to_string(chart().join("values.schema.json"));
-    let schema: Value = serde_json::from_str(&text.expect("it can be read")).expect("it is JSON");
+    let schema = schema();
     let mut known = BTreeSet::new();
     collect(&schema, "", &mut known);
     // Helm's own.
@@ -113,17 +135,85 @@ fn collect(schema: &Value, path: &str, paths: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_value_does_something() {
+fn every_value_does_something_where_it_should() {
     let source = source();
     let all = documented(&source);
-    let mut idle = Vec::new();
-    for leaf in leaves(&all) {
+    let leaves = leaves(&all);
+    let mut problems = Vec::new();
+    for leaf in &leaves {
         let (base, other) = variants(&leaf.path);
-        if rendered(&base, NAMESPACE) == rendered(&other, NAMESPACE) {
-            idle.push(leaf.path.as_str());
+        let (before, after) = (rendered(&base, NAMESPACE), rendered(&other, NAMESPACE));
+        let value = other.pointer(&pointer(&leaf.path));
+        let value = value.expect("the variant has another value");
+        if lands::problem(&leaf.path, value, &before).is_none() {
+            problems.push(format!("{}: it is there without the value, too", leaf.path));
+        }
+        problems.extend(lands::problem(&leaf.path, value, &after));
+    }
+    assert!(problems.is_empty(), "{problems:#?}");
+    let rows: Vec<&str> = lands::paths().collect();
+    let expected: Vec<&str> = leaves.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(rows, expected, "a row for each value, in order");
+}
+
+#[test]
+fn a_slip_of_the_pen_is_refused_wherever_it_is() {
+    let source = source();
+    let all = documented(&source);
+    let leaves: BTreeSet<String> = leaves(&all).into_iter().map(|it| it.path.clone()).collect();
+    let is_leaf = |path: &str| leaves.contains(path);
+    let parts = all.iter().map(|it| it.path.as_str());
+    let mut seen = 0;
+    for part in parts.filter(|path| !is_leaf(path)).chain([""]) {
+        let slip = format!("{part}.enabeld");
+        let mut values = json!({});
+        set(&mut values, slip.trim_start_matches('.'), json!(true));
+        let said = refusal(&values);
+        assert!(said.contains("'enabeld'"), "{slip}: {said}");
+        // It says where, too.
+        let place = format!("'{}'", pointer(part).trim_end_matches('/'));
+        assert!(said.contains(&place), "{slip}: no {place} in {said}");
+        seen += 1;
+    }
+    assert!(seen > 15, "{seen}");
+}
+
+#[test]
+fn the_guide_names_values_of_the_old_chart_and_what_they_are_here() {
+    let guide = std::fs::read_to_string(super::render::project("docs/guides/install.md"));
+    let guide = guide.expect("there is a guide");
+    let table = guide
+        .split("\n| Value of the old chart | Here |\n|---|---|\n")
+        .nth(1);
+    let table = table.expect("the guide has the table");
+    let source = source();
+    let known: BTreeSet<String> = documented(&source).into_iter().map(|it| it.path).collect();
+    let names = |cell: &str| -> Vec<String> {
+        let words = cell.split('`').skip(1).step_by(2);
+        words.map(str::to_owned).collect()
+    };
+    let mut seen = 0;
+    for row in table.lines().take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (old, here) = (names(cells[1]), cells[2]);
+        let same = if here.starts_with("as ") {
+            old
+        } else {
+            Vec::new()
+        };
+        for name in same.into_iter().chain(names(here)) {
+            // Parts of one that was named before, or fields of policies and Secrets.
+            let is_part = known.iter().any(|it| it.ends_with(&format!(".{name}")));
+            let is_known = known.contains(&name) || is_part;
+            let is_elsewhere = name.starts_with("spec.") || name == "known_hosts";
+            assert!(
+                is_known || is_elsewhere || name == "selector",
+                "{name}: {row}"
+            );
+            seen += 1;
         }
     }
-    assert!(idle.is_empty(), "values without effect: {idle:?}");
+    assert!(seen > 30, "{seen} values");
 }
 
 /// Parts of the values, each with what has to be true for the rest of it to count.

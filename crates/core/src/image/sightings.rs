@@ -77,6 +77,21 @@ impl Sightings {
         self.tags = newest(self.tags);
         self
     }
+
+    /// The same for who looks at `now`, where that changes anything: nothing was seen later. A clock
+    /// that was ahead and was set right would else keep tags young for as long as it was ahead.
+    #[must_use]
+    pub fn not_after(&self, now: Timestamp) -> Option<Self> {
+        let is_later = self.since > now || self.tags.values().any(|time| *time > now);
+        is_later.then(|| Self {
+            since: self.since.min(now),
+            tags: self
+                .tags
+                .iter()
+                .map(|(tag, time)| (tag.clone(), (*time).min(now)))
+                .collect(),
+        })
+    }
 }
 
 fn newest(tags: BTreeMap<Tag, Timestamp>) -> BTreeMap<Tag, Timestamp> {
@@ -142,6 +157,19 @@ mod tests {
             at(9),
             "a later time is no first sighting"
         );
+    }
+
+    #[test]
+    fn nothing_was_seen_later_than_now() {
+        let [a, b]: [Tag; 2] = ["a", "b"].map(|it| it.parse().expect("it is a tag"));
+        let ahead = Sightings::new(at(5)).after(&tags("a"), &tags("a b"), at(9));
+        let seen = |now| {
+            let right = ahead.not_after(at(now));
+            right.map(|it| (it.first_seen(&a), it.first_seen(&b)))
+        };
+        assert_eq!(seen(9), None);
+        assert_eq!(seen(7), Some((at(5), at(7))));
+        assert_eq!(seen(3), Some((at(3), at(3))));
     }
 
     #[test]
