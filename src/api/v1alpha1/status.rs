@@ -184,8 +184,11 @@ pub struct SettledBranch {
 pub struct ApplicationCounts {
     /// How many the policy selects.
     pub matched: u32,
-    /// How many say what was selected, or don't run the images.
+    /// How many say what was selected.
     pub up_to_date: u32,
+    /// How many run none of the images, and the policy says `onlyLive`.
+    #[serde(default)]
+    pub not_live: u32,
     /// How many will be written.
     pub pending: u32,
     /// How many would be written, but something says no.

@@ -44,14 +44,15 @@ pub(super) fn summarise(attempt: &Attempt) -> Option<(ApplicationCounts, Vec<Att
     };
     let counts = ApplicationCounts {
         matched: u32::try_from(matched).unwrap_or(u32::MAX),
-        up_to_date: count(&[ImageState::UpToDate, ImageState::NotLive]),
+        up_to_date: count(&[ImageState::UpToDate]),
+        not_live: count(&[ImageState::NotLive]),
         pending: count(&[ImageState::Pending, ImageState::Suspended]),
         held: count(&[ImageState::Held, ImageState::NoCandidate]),
         failed: count(&[ImageState::Failed]),
     };
     let mut listed: Vec<Attention> = worst
         .into_values()
-        .filter(|it| !matches!(it.state, ImageState::UpToDate | ImageState::NotLive))
+        .filter(|it| it.state != ImageState::UpToDate)
         .collect();
     // The worst first; among equals by name, so that a status does not flicker.
     listed.sort_by_key(|it| std::cmp::Reverse(severity(it.state)));

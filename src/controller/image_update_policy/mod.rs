@@ -3,6 +3,7 @@
 //! Every path ends in exactly one status write, so the object itself says why something happened
 //! or did not. Only a failure to *report* leaves through the error policy.
 
+mod all_well;
 mod application_events;
 mod applications;
 mod apply;

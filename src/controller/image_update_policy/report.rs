@@ -11,7 +11,7 @@ use kube::runtime::events::EventType;
 
 use super::gather::INLINE_SCAN_INTERVAL;
 use super::settled::Settled;
-use super::{Outcome, Write, Written, applications, images};
+use super::{Outcome, Write, Written, all_well, applications, images};
 use crate::api::v1alpha1::annotations;
 use crate::api::v1alpha1::{
     ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicy,
@@ -288,24 +288,12 @@ fn verdict(outcome: &Result<Outcome, Error>, images: &[ImageStatus]) -> Verdict 
         };
     }
     if pending.is_empty() {
-        let message = match images {
-            [image] => format!(
-                "up to date at {}",
-                image.selected.as_deref().unwrap_or_default()
-            ),
-            several => format!("all {} images are up to date", several.len()),
-        };
-        Verdict {
-            health: Health::Ready,
-            reason: Reason::Succeeded,
-            message,
-        }
-    } else {
-        Verdict {
-            health: Health::Ready,
-            reason: Reason::DryRun,
-            message: format!("dryRun: would update {}", pending.join(", ")),
-        }
+        return all_well::verdict(images);
+    }
+    Verdict {
+        health: Health::Ready,
+        reason: Reason::DryRun,
+        message: format!("dryRun: would update {}", pending.join(", ")),
     }
 }
 
@@ -315,7 +303,7 @@ fn summary(
 ) -> PolicySummary {
     let up_to_date = images
         .iter()
-        .filter(|image| matches!(image.state, ImageState::UpToDate | ImageState::NotLive))
+        .filter(|image| image.state == ImageState::UpToDate)
         .count();
     PolicySummary {
         images: format!("{up_to_date}/{}", images.len()),
