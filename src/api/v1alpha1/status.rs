@@ -96,6 +96,10 @@ pub struct ImageUpdatePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attention: Vec<Attention>,
 
+    /// How many more there are that are not up to date.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attention_omitted: u32,
+
     /// Where values of Applications stood in git, so that it is seen if somebody takes them back:
     /// a hundred branches at most. In others, what is taken back is written again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -215,6 +219,9 @@ pub struct Attention {
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
+    /// Since when it stands there for that reason, as far as it was listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// Where an image stands.
@@ -295,6 +302,17 @@ pub struct WriteRecord {
     /// The commit's id; unset for an Application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// The Application, as `namespace/name`; unset for a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
     /// What changed, one line. Example: `web: 6.7.0 -> 6.7.1`.
     pub message: String,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -59,11 +59,17 @@ impl Report {
         let settled_branches = settled.note(&mut images, outcome);
         let verdict = verdict(outcome, &images);
         let applications = match outcome {
-            Ok(Outcome::Decided(attempt)) => applications::summarise(attempt),
-            Ok(Outcome::Suspended) | Err(_) => {
+            Ok(Outcome::Decided(attempt)) => applications::summarise(attempt, &old.attention, now),
+            Ok(Outcome::Suspended) => {
                 let known = old
                     .applications
                     .map(|counts| (counts, old.attention.clone()));
+                known.filter(|_| !policy.spec.applications.is_empty())
+            }
+            Err(error) => {
+                let known = old.applications.map(|counts| {
+                    applications::with_error_of_policy(error, counts, &old.attention)
+                });
                 known.filter(|_| !policy.spec.applications.is_empty())
             }
         };
@@ -92,6 +98,7 @@ impl Report {
                 Some((_, attention)) => attention.clone(),
                 None => Vec::new(),
             },
+            attention_omitted: applications.as_ref().map_or(0, applications::omitted),
             applications: applications.map(|(counts, _)| counts),
             last_handled_reconcile_at: annotations::requested_at(&policy.metadata)
                 .map(str::to_owned),
@@ -416,6 +423,7 @@ fn remember(status: &mut ImageUpdatePolicyStatus, write: LastWrite, line: &str) 
     let record = WriteRecord {
         time: write.time.clone(),
         commit: write.commit.clone(),
+        application: write.application.clone(),
         message: line.chars().take(LONGEST_RECORD).collect(),
     };
     status.history.insert(0, record);
