@@ -222,8 +222,10 @@ fn a_constraint_that_only_articles_know_is_kept() {
         "a=nginx:~1.2,b=redis",
         range,
         None,
-        &["a.semver-constraint:1: the constraint \">=1.0.0 <2.0.0\" is not that of image-list, \
-           which is \"~1.2\""],
+        &[
+            "a.semver-constraint:1: the constraint \">=1.0.0 <2.0.0\" is not that of image-list, \
+           which is \"~1.2\"",
+        ],
     );
     check_constraint(
         "a=nginx,b=redis",
