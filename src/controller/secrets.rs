@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::{Api, Client};
 
 use super::error::Error;
+use crate::request_error::RequestError;
 
 /// The data of a Secret and its type.
 pub(super) struct NamedSecret {
@@ -29,7 +30,7 @@ pub(super) async fn secret(
         .map_err(|source| Error::ReadObject {
             kind: "Secret",
             name: name.to_owned(),
-            source: Box::new(source),
+            source: RequestError::new(source),
         })?;
     let secret = found.ok_or_else(|| Error::ObjectNotFound {
         kind: "Secret",
@@ -59,7 +60,7 @@ pub(super) async fn pull_secrets(
         .map_err(|source| Error::ReadObject {
             kind: "ServiceAccount",
             name: name.to_owned(),
-            source: Box::new(source),
+            source: RequestError::new(source),
         })?;
     let account = found.ok_or_else(|| Error::ObjectNotFound {
         kind: "ServiceAccount",

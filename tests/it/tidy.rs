@@ -10,14 +10,15 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("api", &[]),
     ("config", &[]),
     ("hosts", &[]),
     ("tls", &[]),
-    ("leader", &[]),
+    ("leader", &["request_error"]),
     ("metrics", &[]),
     ("program", &[]),
+    ("request_error", &[]),
     ("server", &["metrics"]),
     ("telemetry", &["config"]),
     ("notify", &["hosts", "tls"]),
@@ -25,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("registry", &["hosts", "metrics", "program", "tls"]),
     ("git", &["hosts", "metrics", "program", "tls"]),
     ("write_back", &["git", "metrics"]),
-    ("argocd", &[]),
+    ("argocd", &["request_error"]),
     ("generate", &["api", "cli", "metrics"]),
     (
         "controller",
@@ -40,6 +41,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "notify",
             "program",
             "registry",
+            "request_error",
             "server",
             "telemetry",
             "webhook",
