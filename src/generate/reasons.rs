@@ -244,7 +244,7 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::RevertedInGit | Reason::RevertedInApplication => (
             Policy,
-            WAITS,
+            LOOKS,
             "Wait for a newer tag, change the spec, or give the annotation \
              `image-update.dev/release` a new value.",
         ),
