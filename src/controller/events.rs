@@ -10,9 +10,11 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource};
 use tracing::warn;
 
+use super::clock::Clock;
 use super::conditions::{Health, Verdict};
 use super::status::FIELD_MANAGER;
 use crate::api::v1alpha1::Reason;
+use crate::request_error;
 
 /// The longest note of an event: the API refuses more than 1 kB.
 const LONGEST_NOTE_BYTES: usize = 1000;
@@ -57,6 +59,19 @@ pub(super) async fn publish<K: Resource<DynamicType = ()>>(
     publish_on(recorder, &object.object_ref(&()), notices).await;
 }
 
+/// As [`publish`], each as an event of its own. The recorder takes what differs in its note alone for
+/// a repetition, and keeps the first note: of five commits one would be told, five times.
+pub(super) async fn publish_each<K: Resource<DynamicType = ()>>(
+    kube: &Client,
+    object: &K,
+    notices: Vec<Notice>,
+    clock: &Clock,
+) {
+    for notice in notices {
+        publish_once(kube, object.object_ref(&()), notice, clock.now()).await;
+    }
+}
+
 /// As [`publish`], on an object that is known by a reference.
 pub(super) async fn publish_on(
     recorder: &Recorder,
@@ -85,7 +100,7 @@ pub(super) async fn publish_one(
     };
     if let Err(error) = recorder.publish(&event, object).await {
         warn!(
-            error = &error as &dyn std::error::Error,
+            error = %request_error::words(&error),
             "Could not publish an event"
         );
     }
@@ -121,7 +136,7 @@ pub(super) async fn publish_once(
     let api: Api<v1::Event> = Api::namespaced(kube.clone(), &namespace);
     if let Err(error) = api.create(&PostParams::default(), &event).await {
         warn!(
-            error = &error as &dyn std::error::Error,
+            error = %request_error::words(&error),
             "Could not publish an event"
         );
     }

@@ -199,7 +199,7 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
         context.clock.now(),
     );
     context.notifications.tell(&context, policy, news);
-    super::events::publish(&context.recorder, policy, report.notices).await;
+    super::events::publish_each(&context.kube, policy, report.notices, &context.clock).await;
     let statuses = (previous.as_ref(), &report.status);
     application_events::publish(&context, policy, statuses, &outcome).await;
     old_event::publish(&context, policy, &outcome).await;

@@ -29,6 +29,9 @@ const HISTORY_LENGTH: usize = 10;
 /// early, which would be followed by another one.
 const AFTER_HOLD: Duration = Duration::from_millis(100);
 
+/// The most writes of one look that are an event each.
+const MOST_TOLD: usize = 100;
+
 /// The longest line of the history, in characters.
 const LONGEST_RECORD: usize = 200;
 
@@ -106,9 +109,9 @@ impl Report {
             ..old
         };
         if let Ok(Outcome::Decided(attempt)) = outcome {
-            for write in &attempt.writes {
-                notices.extend(record(&mut status, write, now));
-            }
+            let written = attempt.writes.iter();
+            let written = written.filter_map(|write| record(&mut status, write, now));
+            notices.extend(told(written.collect()));
         }
         Self {
             status,
@@ -402,6 +405,21 @@ fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -
     })
 }
 
+/// Bounds what is told of one look: a policy may have patched thousands of Applications, and they are
+/// told themselves.
+fn told(mut written: Vec<Notice>) -> Vec<Notice> {
+    let more = written.len().saturating_sub(MOST_TOLD);
+    written.truncate(MOST_TOLD);
+    if let Some(last) = written.last().filter(|_| more > 0) {
+        let last = Notice {
+            note: format!("and {more} more"),
+            ..last.clone()
+        };
+        written.push(last);
+    }
+    written
+}
+
 /// `web: 6.7.0 -> 6.7.1, worker: 1 -> 2`.
 pub(super) fn changes_line(write: &Write) -> String {
     let changes = write.plan.iter().flat_map(Plan::changes);
@@ -429,4 +447,29 @@ fn remember(status: &mut ImageUpdatePolicyStatus, write: LastWrite, line: &str) 
     status.history.insert(0, record);
     status.history.truncate(HISTORY_LENGTH);
     status.last_write = Some(write);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(count: usize, told_of: usize, last: &str) {
+        let notice = |number: usize| Notice {
+            type_: EventType::Normal,
+            reason: Reason::Updated,
+            action: "Patch",
+            note: number.to_string(),
+        };
+        let told = told((1..=count).map(notice).collect());
+        assert_eq!(told.len(), told_of);
+        assert_eq!(told.last().map(|it| it.note.as_str()), Some(last));
+    }
+
+    #[test]
+    fn not_every_one_of_thousands_of_writes_is_an_event() {
+        check(1, 1, "1");
+        check(MOST_TOLD, MOST_TOLD, "100");
+        check(10_000, MOST_TOLD + 1, "and 9900 more");
+    }
 }
