@@ -332,6 +332,9 @@ pub enum ArgocdCredentials {
     All,
 }
 
+/// What is logged unless somebody says otherwise.
+pub const DEFAULT_LOG_LEVEL: &str = "info";
+
 /// Settings of the log, for every command.
 #[derive(Args, Clone, Debug)]
 pub struct LogConfig {
@@ -343,7 +346,7 @@ pub struct LogConfig {
         help_heading = "Logging",
         env = "IMAGE_UPDATE_LOG_LEVEL",
         value_name = "LEVEL",
-        default_value = "info"
+        default_value = DEFAULT_LOG_LEVEL
     )]
     pub log_level: String,
 

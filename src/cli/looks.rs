@@ -59,6 +59,7 @@ pub(super) async fn choose(
                 looks: &looks,
                 sightings: &sightings,
                 now,
+                last: None,
             },
         };
         let tags = match choose_tag(&input, current, &digests) {

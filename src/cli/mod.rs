@@ -7,6 +7,7 @@ mod completion;
 mod convert;
 mod crds;
 mod edit;
+mod examples;
 mod explain;
 mod failure;
 mod input;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::failure::Failure;
-use crate::config::{LogConfig, RunConfig};
+use crate::config::{DEFAULT_LOG_LEVEL, LogConfig, RunConfig};
 use crate::telemetry::LogLevel;
 
 /// The name by which kubectl finds its plugin `imageupdate`:
@@ -42,6 +43,9 @@ const PLUGIN_PROGRAM: &str = "kubectl-imageupdate";
 
 /// How that plugin is called.
 const PLUGIN_CALL: &str = "kubectl imageupdate";
+
+/// What is not logged for a person: a command tells its failure itself.
+const QUIET: &str = ",kube_client=off";
 
 /// Writes new container image tags to git, as ImageWatch and ImageUpdatePolicy objects say.
 #[derive(Debug, Parser)]
@@ -89,7 +93,7 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Prints the CustomResourceDefinitions, for `kubectl apply -f -`
     Crds,
-    /// Prints a script that completes commands and flags in a shell
+    /// Prints a script with which a shell completes commands, flags and names of the cluster
     Completion(completion::CompletionArgs),
     /// Prints a manual page, for `man -l -`
     Man(man::ManArgs),
@@ -99,7 +103,21 @@ enum Command {
 
 /// What the command line is made of, for its reference.
 pub(crate) fn command() -> clap::Command {
-    Cli::command()
+    let command = Cli::command();
+    let name = command.get_name().to_owned();
+    examples::added(command, &name)
+}
+
+/// Changes the command that `path` leads to.
+fn at(
+    command: clap::Command,
+    path: &[&'static str],
+    change: &dyn Fn(clap::Command) -> clap::Command,
+) -> clap::Command {
+    match path {
+        [] => change(command),
+        [first, rest @ ..] => command.mut_subcommand(*first, |it| at(it, rest, change)),
+    }
 }
 
 /// Parses the command line and carries the command out.
@@ -107,9 +125,12 @@ pub(crate) fn command() -> clap::Command {
 /// Exit codes: 0 done, 1 failed, 2 the command line, or what it names, is wrong; `plan` has one more.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = completion::answer(&arguments) {
+        return code;
+    }
     let mut command = command();
     if arguments.first().is_some_and(|it| is_plugin(Path::new(it))) {
-        command = command.bin_name(PLUGIN_CALL);
+        command = examples::added(command.bin_name(PLUGIN_CALL), PLUGIN_CALL);
     }
     let (cli, old_settings) = match parse(&command, arguments) {
         Ok(parsed) => parsed,
@@ -150,7 +171,11 @@ fn carry_out(cli: &Cli, old_settings: &[old_settings::Found]) -> Result<ExitCode
     } else {
         None
     };
-    let telemetry = crate::telemetry::init(&cli.log, traces).map_err(|error| {
+    let mut log = cli.log.clone();
+    if !matches!(cli.command, Command::Run(_)) && log.log_level == DEFAULT_LOG_LEVEL {
+        log.log_level.push_str(QUIET);
+    }
+    let telemetry = crate::telemetry::init(&log, traces).map_err(|error| {
         Failure::input(error)
             .hint("write a level such as info, or directives such as info,kube=warn")
     })?;

@@ -56,7 +56,8 @@ pub(super) fn write(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Lines whose cells stand below each other, two blanks apart; nothing follows the last cell.
+/// Lines whose cells stand below each other, two blanks apart; nothing follows the last cell, and nothing
+/// in one acts on a terminal.
 pub(super) fn columns<const N: usize>(rows: &[[&str; N]]) -> String {
     let width = |column: usize| {
         let widths = rows.iter().map(|row| row[column].chars().count());
@@ -68,6 +69,7 @@ pub(super) fn columns<const N: usize>(rows: &[[&str; N]]) -> String {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
             // Writing to a String does not fail.
+            let cell: String = cell.chars().filter(|it| !it.is_control()).collect();
             write!(line, "{cell:width$}  ").ok();
         }
         text.push_str(line.trim_end());
@@ -84,5 +86,6 @@ mod tests {
     fn cells_stand_below_each_other() {
         let rows = [["TAG", "RULE"], ["1.10.0-é", "Outranked"], ["2", ""]];
         assert_eq!(columns(&rows), "TAG       RULE\n1.10.0-é  Outranked\n2\n");
+        assert_eq!(columns(&[["a\u{1b}[2Jb"]]), "a[2Jb\n");
     }
 }

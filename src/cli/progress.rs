@@ -1,8 +1,9 @@
-//! Says that something takes its time, on a terminal only.
+//! Says that something takes its time, and how far it has come, on a terminal only.
 
+use std::fmt;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// How often the line is drawn anew.
 const TICK: Duration = Duration::from_millis(120);
@@ -13,12 +14,25 @@ const TICK: Duration = Duration::from_millis(120);
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Shows `message`, with the seconds that have passed.
+    /// Shows `message`, and the seconds that have passed.
     pub(super) fn start(message: String) -> Self {
+        Self::counting(message, || "")
+    }
+
+    /// Shows `message`, and how far it has come, which is asked for whenever the line is drawn.
+    pub(super) fn counting<T: fmt::Display>(
+        message: String,
+        count: impl Fn() -> T + Clone + Send + Sync + 'static,
+    ) -> Self {
         // Hidden by itself where standard error is no terminal.
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
-            bar.set_style(style);
+        // The message is what is cut where the line is too long.
+        let template = "{spinner} {elapsed} {count} {wide_msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            let count = move |_: &ProgressState, text: &mut dyn fmt::Write| {
+                write!(text, "{}", count()).ok();
+            };
+            bar.set_style(style.with_key("count", count));
         }
         bar.set_message(message);
         bar.enable_steady_tick(TICK);

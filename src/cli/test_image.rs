@@ -176,7 +176,11 @@ async fn ask(
     policy: &Policy,
     access: &Access,
 ) -> Result<Found, Error> {
-    let _progress = Progress::start(format!("Asking for the tags of {repository}"));
+    let _progress = {
+        let client = client.clone();
+        let message = format!("asking for the tags of {repository}");
+        Progress::counting(message, move || client.listed().to_string())
+    };
     if let Strategy::Digest(tag) = &policy.strategy {
         return follow(client, repository, tag, access).await;
     }

@@ -15,6 +15,7 @@ use super::applications::{Applications, Known};
 use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
+use super::image_update_policy::Untold;
 use super::legacy::Legacy;
 use super::notifications::Notifications;
 use super::once::Caller;
@@ -86,6 +87,8 @@ pub(super) struct Context {
     pub(super) watch_statuses: StatusWriter<ImageWatchStatus>,
     /// Statuses of policies.
     pub(super) policy_statuses: StatusWriter<ImageUpdatePolicyStatus>,
+    /// What the API server would not take of policies.
+    pub(super) untold: Untold,
     /// The Applications of Argo CD.
     pub(super) applications: Applications,
     /// The conversion of annotations.
@@ -201,6 +204,7 @@ impl Context {
             recorder: Recorder::new(kube.clone(), Reporter::from(FIELD_MANAGER)),
             watch_statuses: StatusWriter::new::<ImageWatch>(kube.clone()),
             policy_statuses: StatusWriter::new::<ImageUpdatePolicy>(kube.clone()),
+            untold: Untold::default(),
             applications: Applications::default(),
             legacy,
             watches,
@@ -254,6 +258,7 @@ impl Context {
     pub(super) fn forget_policy(&self, policy: &ObjectMeta) {
         self.policy_index.remove(&key(policy));
         self.policy_statuses.forget(policy);
+        self.untold.forget(policy);
         self.traces.forget(&key(policy));
         self.backoff.forget(policy);
         self.legacy.policy_gone(policy);

@@ -132,12 +132,12 @@ pub(super) enum Error {
         namespace: String,
     },
 
-    /// An ImageWatch was not scanned since the operator started.
+    /// An ImageWatch was not scanned since the operator started, or since it names its repository.
     #[error("ImageWatch {name} {NO_TAGS}{}", .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
     WatchNotReady {
         /// Name of the watch.
         name: String,
-        /// Its `Ready` message, if it is failing.
+        /// Why it will not have any soon; `None` while its first scan is under way.
         why: Option<String>,
     },
 

@@ -77,6 +77,7 @@ impl Pages for Observed {
             "leads": context.leads.is_cancelled(),
             "stopping": context.stop.is_cancelled(),
             "shard": context.shards.own(),
+            "ownPolicies": context.shards.policies(context),
             "leases": leases(context),
             "watches": context.watches.state().len(),
             "watchesWithTags": context.tags.len(),

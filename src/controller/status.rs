@@ -124,6 +124,14 @@ impl<S: Status> StatusWriter<S> {
         }
     }
 
+    /// The status that was written last of an object that can't be read, since nothing else of it is
+    /// known.
+    pub(super) fn last_written(&self, meta: &ObjectMeta) -> Option<S> {
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, status) = written.get(meta.uid.as_ref()?)?;
+        Some(status.clone())
+    }
+
     /// Writes `next` if it says something that `previous` does not. An object that is gone by
     /// now needs no status, so that is no error.
     pub(super) async fn write(

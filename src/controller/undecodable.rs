@@ -1,5 +1,7 @@
 //! Objects that the API server has and this program can't read: said on the object itself.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::ObjectMeta;
@@ -47,14 +49,18 @@ impl ConditionsOnly for ImageUpdatePolicyStatus {
     }
 }
 
-/// Says on the object `meta` that it can't be read, and waits for it to change.
+/// How long until an object is looked at again: if its status was at fault, it can be read once that
+/// is overwritten, and a change of a status wakes nobody. A look that finds nothing new costs nothing.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Says on the object `meta` that it can't be read.
 pub(super) async fn report<S: ConditionsOnly>(
     statuses: &StatusWriter<S>,
     meta: &ObjectMeta,
     error: &str,
     now: Timestamp,
 ) -> Result<Action, ReportError> {
-    let previous = statuses.latest(meta, None);
+    let previous = statuses.last_written(meta);
     let verdict = Verdict {
         health: Health::Stalled,
         reason: Reason::Undecodable,
@@ -69,5 +75,5 @@ pub(super) async fn report<S: ConditionsOnly>(
         warn!(error, "The object can't be read");
     }
     statuses.write(meta, previous.as_ref(), &status).await?;
-    Ok(Action::await_change())
+    Ok(Action::requeue(LOOK_AGAIN))
 }

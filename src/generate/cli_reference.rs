@@ -16,7 +16,8 @@ failed, 2 the command line, or what it names, is wrong. Where a flag has an envi
 the flag wins.
 
 Installed under the name `kubectl-imageupdate`, the program is kubectl's plugin: `kubectl
-imageupdate explain …`.
+imageupdate explain …`. Under the name `kubectl_complete-imageupdate`, which kubectl looks for, it
+completes the plugin's words. Links to the program will do for both.
 ";
 
 /// Every command with its flags.
@@ -50,6 +51,16 @@ fn section(name: &str, command: &Command, text: &mut String) {
         command.get_arguments().filter(|it| !it.is_global_set()),
         text,
     );
+    let examples = command.get_after_help().map(ToString::to_string);
+    if let Some(examples) = examples
+        .as_deref()
+        .and_then(|it| it.strip_prefix("Examples:\n"))
+    {
+        let lines = examples
+            .lines()
+            .map(|line| line.trim_start().to_owned() + "\n");
+        write!(text, "\n```sh\n{}```\n", lines.collect::<String>()).ok();
+    }
     for below in command.get_subcommands() {
         section(&format!("{name} {}", below.get_name()), below, text);
     }

@@ -11,6 +11,7 @@ mod spec_pages;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+use serde_json::Value;
 
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageWatch};
 
@@ -71,7 +72,66 @@ pub fn references() -> Vec<GeneratedFile> {
 }
 
 fn crd(path: &'static str, definition: &CustomResourceDefinition) -> GeneratedFile {
-    let content = serde_yaml::to_string(definition)
+    let mut definition = serde_json::to_value(definition)
         .expect("a CustomResourceDefinition is made of maps, lists and plain values");
+    unwrap_descriptions(&mut definition);
+    let content = serde_yaml::to_string(&definition).expect("JSON is YAML");
     GeneratedFile { path, content }
+}
+
+/// Takes the line ends of doc comments out of descriptions: `kubectl explain` keeps them, and wraps
+/// lines besides.
+fn unwrap_descriptions(part: &mut Value) {
+    match part {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if name == "description"
+                    && let Value::String(text) = value
+                {
+                    *text = unwrapped(text);
+                } else {
+                    unwrap_descriptions(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(unwrap_descriptions),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Each paragraph, and each item of a list, on one line.
+fn unwrapped(text: &str) -> String {
+    let mut unwrapped = String::new();
+    for line in text.lines() {
+        let ends_paragraph = line.is_empty() || unwrapped.ends_with('\n');
+        if unwrapped.is_empty() {
+            unwrapped.push_str(line);
+        } else if ends_paragraph || line.starts_with("- ") {
+            unwrapped.push('\n');
+            unwrapped.push_str(line);
+        } else {
+            unwrapped.push(' ');
+            unwrapped.push_str(line.trim_start());
+        }
+    }
+    unwrapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(unwrapped(text), expected);
+    }
+
+    #[test]
+    fn a_paragraph_and_an_item_are_one_line_each() {
+        check("", "");
+        check("One.", "One.");
+        check("One\ntwo.", "One two.");
+        check("One\ntwo.\n\nThree\nfour.", "One two.\n\nThree four.");
+        check("One:\n- two\n  three\n- four", "One:\n- two three\n- four");
+    }
 }

@@ -97,7 +97,7 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::Undecodable => (
             Both,
-            "`Stalled`: looks again when the object changes",
+            "`Stalled`: looks again soon, and when the object changes",
             "The object was stored under another schema. Apply it again with the installed CRDs.",
         ),
         Reason::SecretNotFound => (
@@ -135,7 +135,8 @@ fn guide(reason: Reason) -> Guide {
         Reason::WatchNotReady => (
             Policy,
             WAITS,
-            "Look at the watch: `kubectl get imagewatch`.",
+            "Look at the watch: `kubectl get imagewatch`. One that is suspended has no tags after a \
+             restart of the operator.",
         ),
         Reason::HostNotAllowed => (
             Both,
@@ -245,7 +246,7 @@ fn guide(reason: Reason) -> Guide {
         Reason::RevertedInGit | Reason::RevertedInApplication => (
             Policy,
             LOOKS,
-            "Wait for a newer tag, change the spec, or give the annotation \
+            "Wait for a newer tag, change the spec, pin the tag, or give the annotation \
              `image-update.dev/release` a new value.",
         ),
         Reason::PushRejected => (

@@ -134,10 +134,16 @@ impl Builds {
         seen.tags
             .retain(|_, sight| sight.time.elapsed() < 2 * TRUSTED_FOR);
         let is_bulk = tags.len() > 1 || self.cache.has_inherited(question.repository);
-        let mut looks = BTreeMap::new();
+        // Somebody may have asked while this was waited for.
+        let is_gone = |(tag, digest): &&(Tag, Option<Digest>)| {
+            digest.is_none() && seen.fresh(tag) == Some(&None)
+        };
+        let gone = tags.iter().filter(is_gone);
+        let mut looks: BTreeMap<_, _> = gone.map(|(tag, _)| (tag.clone(), Look::Gone)).collect();
         let mut requests = 0;
         let tasks: Vec<_> = tags
             .iter()
+            .filter(|(tag, _)| !looks.contains_key(tag))
             .map(|(tag, digest)| Task {
                 tag,
                 // HEAD is not counted as a pull, and most digests may be known.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::error::Error;
 use super::exchange::Exchange;
+use super::listed::Listed;
 use super::pace::{HostPace, Pace, Pause};
 use super::session::Sessions;
 use super::tags::TagList;
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) sessions: Sessions,
     pub(super) pace: Pace,
     pub(super) metrics: Metrics,
+    pub(super) listed: Listed,
 }
 
 impl Client {
@@ -52,6 +54,11 @@ impl Client {
     /// How hosts are asked just now.
     pub fn hosts(&self) -> Vec<HostPace> {
         self.shared.pace.hosts(Instant::now())
+    }
+
+    /// How much of lists has been read so far.
+    pub fn listed(&self) -> &Listed {
+        &self.shared.listed
     }
 
     /// Lists every tag of a repository.

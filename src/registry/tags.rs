@@ -144,6 +144,7 @@ impl Collected {
         for text in others {
             self.skip(text);
         }
+        exchange.shared.listed.page(tags.len());
         self.pages.push(tags);
         if self.seen.len() > MAX_TAGS {
             return Err(Error::TooManyTags {

@@ -15,7 +15,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat, variable};
 pub(crate) use handover::Handover;
 pub(crate) use level::LogLevel;
 pub(crate) use traces::provider;
@@ -39,10 +39,11 @@ pub(crate) fn init(
 ) -> anyhow::Result<Telemetry> {
     let (filter, log_level) = level::filter(&config.log_level)
         .with_context(|| format!("--log-level {:?} can't be read", config.log_level))?;
+    // Colours are for people: a file and a collector of logs would keep the codes.
+    let is_coloured = std::io::stderr().is_terminal() && variable("NO_COLOR").is_none();
     let log = fmt::layer()
         .with_writer(std::io::stderr)
-        // Colours are for people who look on, not for what collects lines.
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(is_coloured);
     let log = match config.log_format {
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),

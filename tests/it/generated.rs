@@ -61,8 +61,11 @@ fn faults(schema: &Value, path: &str, found: &mut Vec<String>) {
         let text = field["description"].as_str().unwrap_or_default();
         let begins_well = text.starts_with(|it: char| it.is_uppercase() || it == '`');
         // Markup of rustdoc: links, and paths of types.
+        // Only before an item of a list, and between paragraphs.
+        let lines = text.replace("\n\n", "").replace("\n- ", "");
+        let is_wrapped = lines.contains('\n');
         let has_markup = ["](", "][", "[`", "::"].iter().any(|it| text.contains(it));
-        if !begins_well || !text.ends_with('.') || has_markup {
+        if !begins_well || !text.ends_with('.') || has_markup || is_wrapped {
             found.push(format!("{path}: {text:?}"));
         }
         faults(field, &path, found);
@@ -103,6 +106,8 @@ fn a_description_that_reads_badly_is_noticed() {
     }
     check("The tag. Unset: none.", true);
     check("`own` or `all`.", true);
+    check("One.\n\nTwo.", true);
+    check("One\nline.", false);
     check("", false);
     check("the tag.", false);
     check("The tag", false);

@@ -2,6 +2,7 @@
 //! that it names, and say what it says they do. A line that no rule knows fails.
 
 use std::path::Path;
+use std::process::Command;
 
 use image_update_testkit::git_server::GitServer;
 use image_update_testkit::registry::Registry;
@@ -117,6 +118,27 @@ impl Reader {
         }
     }
 
+    /// Runs a block that is for the reader's own shell.
+    #[expect(clippy::disallowed_methods, reason = "only bash knows what bash reads")]
+    fn types(&self, text: &str) {
+        let folder = self.folder.path();
+        let program = folder.join("image-update-operator");
+        if !program.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_image-update-operator"), program)
+                .expect("a link can be made");
+        }
+        let output = Command::new("bash")
+            .args(["--norc", "-euc", text])
+            .env("HOME", folder)
+            .env("PATH", format!("{}:/usr/bin:/bin", folder.display()))
+            .output()
+            .expect("bash is there");
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{text}: {output:?}"
+        );
+    }
+
     fn run(&self, arguments: &[&str]) -> Ran {
         let program = Path::new(env!("CARGO_BIN_EXE_image-update-operator"));
         let kubeconfig = self.world.server.kubeconfig().display().to_string();
@@ -133,15 +155,19 @@ impl Reader {
     }
 }
 
-/// The words of each line, without the ids of commits.
+/// The words of each line, without the ids of commits, and how long ago things were.
 fn said(text: &str) -> Vec<Vec<&str>> {
     text.trim_end().lines().map(words).collect()
 }
 
 fn words(line: &str) -> Vec<&str> {
     let is_id = |word: &str| word.len() == 40 && word.chars().all(|it| it.is_ascii_hexdigit());
+    let is_age = |word: &str| {
+        let number = word.strip_suffix(['s', 'm']).unwrap_or_default();
+        !number.is_empty() && number.chars().all(|it| it.is_ascii_digit())
+    };
     line.split_whitespace()
-        .filter(|word| !is_id(word))
+        .filter(|word| !is_id(word) && !is_age(word))
         .collect()
 }
 
@@ -205,6 +231,7 @@ async fn every_command_does_what_the_page_says() {
                     reader.does(line).await;
                 }
             }
+            "bash" => reader.types(&block.text),
             "console" => reader.sees(&block.text).await,
             other => assert_eq!(other, "", "a block of a language that no rule knows"),
         }

@@ -131,6 +131,7 @@ fn bench_plan(bencher: Bencher<'_, '_>, size: usize, policy: &Policy) {
             looks: &looks,
             sightings: &sightings,
             now,
+            last: None,
         },
     };
     let path: RepoPath = "kustomization.yaml".parse().expect("it is a path");

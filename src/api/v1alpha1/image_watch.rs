@@ -115,7 +115,8 @@ pub struct ImageWatchSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_from: Option<AccessFrom>,
 
-    /// Stops scanning while `true`; the last tag list stays. Default `false`.
+    /// Stops scanning while `true`. Policies go on with the last tag list until the operator starts
+    /// anew, since it is kept in memory. Default `false`.
     #[serde(default)]
     pub suspend: bool,
 }

@@ -30,7 +30,7 @@ pub use notify::{NotificationEvent, NotificationFormat, NotificationSpec};
 pub use reason::Reason;
 pub use status::{
     ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicyStatus,
-    ImageWatchStatus, LastScan, LastWrite, PolicySummary, SettledBranch, SettledValue,
+    ImageWatchStatus, LastBuild, LastScan, LastWrite, PolicySummary, SettledBranch, SettledValue,
     WatchSummary, WriteRecord,
 };
 pub use write_back::{

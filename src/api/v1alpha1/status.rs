@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
+use serde::de::value::Error as ValueError;
+use serde::de::{Deserializer, IntoDeserializer as _};
 use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
@@ -100,8 +102,8 @@ pub struct ImageUpdatePolicyStatus {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attention_omitted: u32,
 
-    /// Where values of Applications stood in git, so that it is seen if somebody takes them back:
-    /// a hundred branches at most. In others, what is taken back is written again.
+    /// Where values of Applications and of manifests stood in git, so that it is seen if somebody
+    /// takes them back: a hundred branches at most. In others, what is taken back is written again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled_branches: Vec<SettledBranch>,
 
@@ -142,8 +144,10 @@ pub struct ImageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
     /// Where the image stands.
+    #[serde(deserialize_with = "state")]
     pub state: ImageState,
     /// Why it stands there.
+    #[serde(deserialize_with = "reason")]
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
@@ -151,10 +155,26 @@ pub struct ImageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Time>,
     /// What stood in the targets when the image was up to date last. Where it is taken back, it is
-    /// not written again until there is a newer tag, the spec changes or the annotation
+    /// not written again until there is a newer tag, the spec changes, it is pinned or the annotation
     /// `image-update.dev/release` gets a new value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<SettledValue>,
+    /// With `newestBuild`, what was in use last and when it was built: nothing older is written
+    /// even after the registry has lost it, unless `allowDowngrade` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_build: Option<LastBuild>,
+}
+
+/// An image in use, and when it was built.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastBuild {
+    /// The image with its registry spelled out. Example: `docker.io/library/nginx`.
+    pub image: String,
+    /// The tag.
+    pub tag: String,
+    /// When the image was built, by its config.
+    pub time: Time,
 }
 
 /// What stood in the targets of an image.
@@ -163,10 +183,13 @@ pub struct ImageStatus {
 pub struct SettledValue {
     /// The tag, with its digest where one is written.
     pub value: String,
-    /// The branch on which it stood; unset for a policy that selects Applications, whose branches
-    /// are in `settledBranches`.
+    /// The branch on which it stood; unset for a policy that selects Applications or has
+    /// `manifests`, whose branches are in `settledBranches`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// Whether it was pinned. A pin that comes later writes what was taken back before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
 }
 
 /// A branch on which settled values stood.
@@ -211,11 +234,13 @@ pub struct Attention {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
     /// Where it stands.
+    #[serde(deserialize_with = "state")]
     pub state: ImageState,
     /// The tag that should run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// Why it stands there.
+    #[serde(deserialize_with = "reason")]
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
@@ -241,6 +266,27 @@ pub enum ImageState {
     NoCandidate,
     /// The policy is suspended.
     Suspended,
+}
+
+/// Reads a state. One of a version that was newer counts as not decided: were it an error, the
+/// object could not be read, and all else that its status remembers would be lost.
+fn state<'de, D: Deserializer<'de>>(text: D) -> Result<ImageState, D::Error> {
+    known_or(text, ImageState::Pending)
+}
+
+/// Reads a reason, as [`state`] does.
+fn reason<'de, D: Deserializer<'de>>(text: D) -> Result<Reason, D::Error> {
+    known_or(text, Reason::Progressing)
+}
+
+fn known_or<'de, D, T>(text: D, otherwise: T) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: for<'text> Deserialize<'text>,
+{
+    let text = String::deserialize(text)?;
+    let known: Result<T, ValueError> = T::deserialize(text.as_str().into_deserializer());
+    Ok(known.unwrap_or(otherwise))
 }
 
 impl ImageState {
@@ -315,4 +361,33 @@ pub struct WriteRecord {
 )]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How an image's state and reason are read.
+    #[track_caller]
+    fn check(state: &str, reason: &str, expected: (ImageState, Reason)) {
+        let image = serde_json::json!({
+            "alias": "web", "state": state, "reason": reason, "message": "",
+            "settled": {"value": "1.0.0"},
+        });
+        let image: ImageStatus = serde_json::from_value(image).expect("it can be read");
+        assert_eq!((image.state, image.reason), expected);
+        assert!(image.settled.is_some(), "the rest is there");
+    }
+
+    #[test]
+    fn what_only_a_newer_version_knows_keeps_nothing_else_from_being_read() {
+        check("Held", "TooYoung", (ImageState::Held, Reason::TooYoung));
+        let unknown = (ImageState::Pending, Reason::Progressing);
+        check("Levitating", "OfTheFuture", unknown);
+        let attention = serde_json::json!({
+            "application": "argocd/shop", "state": "Levitating", "reason": "OfTheFuture", "message": "",
+        });
+        let attention: Attention = serde_json::from_value(attention).expect("it can be read");
+        assert_eq!((attention.state, attention.reason), unknown);
+    }
 }

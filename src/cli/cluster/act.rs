@@ -4,17 +4,19 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use image_update_core::image::Tag;
+use image_update_core::image::{Candidate, Tag};
+use image_update_core::policy::{Order, Rejection, Strategy, select};
+use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
-use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{ClusterFlags, Target, connect, refused};
-use crate::api::v1alpha1::{ImageUpdatePolicy, ImageWatch, annotations};
+use super::{Cluster, ClusterFlags, Target, connect};
+use crate::api::v1alpha1::{ImageState, ImageUpdatePolicy, ImageWatch, annotations};
+use crate::api::validate;
 use crate::cli::clock::now;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, warn};
 
 /// Flags of `suspend` and `resume`.
 #[derive(Args, Debug)]
@@ -129,16 +131,29 @@ pub(in crate::cli) async fn reconcile(args: &ReconcileArgs) -> Result<(), Failur
 #[tokio::main(flavor = "current_thread")]
 pub(in crate::cli) async fn release(args: &ReleaseArgs) -> Result<(), Failure> {
     let annotation = json!({ annotations::RELEASE: now().to_string() });
-    let targets: Vec<Target> = args.policies.iter().cloned().map(Target::Policy).collect();
-    annotate_all(&args.cluster, &targets, &annotation, "released").await
+    let cluster = connect(&args.cluster).await?;
+    let mut failures = Vec::new();
+    for name in &args.policies {
+        let held = held(&cluster, name).await;
+        match annotate::<ImageUpdatePolicy>(&cluster, name, &annotation).await {
+            Ok(()) if held == Some(0) => {
+                // What the operator has not seen yet is released, too.
+                println(&format!("policy/{name} released; nothing of it was held"))?;
+            }
+            Ok(()) => println(&format!("policy/{name} released"))?,
+            Err(failure) => failures.push(failure.about(format!("policy/{name}"))),
+        }
+    }
+    ended(failures, args.policies.len())
 }
 
 /// Pins images of a policy, or lets them go.
 #[tokio::main(flavor = "current_thread")]
 pub(in crate::cli) async fn pin(args: &PinArgs) -> Result<(), Failure> {
-    let (kube, namespace) = connect(&args.cluster).await?;
-    let api: Api<ImageUpdatePolicy> = Api::namespaced(kube.clone(), &namespace);
-    let policy = api.get(&args.policy).await.map_err(refused)?;
+    let cluster = connect(&args.cluster).await?;
+    let api: Api<ImageUpdatePolicy> = Api::namespaced(cluster.kube.clone(), &cluster.namespace);
+    let policy = api.get(&args.policy).await;
+    let policy = policy.map_err(|error| cluster.refused(error))?;
     let now = annotations::annotation(&policy.metadata, annotations::PINS).unwrap_or("{}");
     let mut pins: BTreeMap<String, String> = serde_json::from_str(now).map_err(|_| {
         Failure::failed(PinError::Annotation(args.policy.clone()))
@@ -160,7 +175,10 @@ pub(in crate::cli) async fn pin(args: &PinArgs) -> Result<(), Failure> {
                 };
                 return Err(Failure::input(error).hint("name one of these"));
             }
-            Some(tag) => drop(pins.insert(alias.clone(), tag.to_string())),
+            Some(tag) => {
+                warn_of_refusal(&policy, alias, tag);
+                pins.insert(alias.clone(), tag.to_string());
+            }
             None => drop(pins.remove(alias)),
         }
     }
@@ -170,7 +188,7 @@ pub(in crate::cli) async fn pin(args: &PinArgs) -> Result<(), Failure> {
         json!(json!(pins).to_string())
     };
     let annotation = json!({ annotations::PINS: value });
-    annotate::<ImageUpdatePolicy>(&kube, &namespace, &args.policy, &annotation).await?;
+    annotate::<ImageUpdatePolicy>(&cluster, &args.policy, &annotation).await?;
     let shown = pins.iter().map(|(alias, tag)| format!("{alias}={tag}"));
     let shown: Vec<String> = shown.collect();
     let shown = if shown.is_empty() {
@@ -181,40 +199,81 @@ pub(in crate::cli) async fn pin(args: &PinArgs) -> Result<(), Failure> {
     println(&format!("policy/{} pins {shown}", args.policy))
 }
 
+/// A pin goes before the policy's rules; whoever pins by mistake what they refuse is told.
+fn warn_of_refusal(policy: &ImageUpdatePolicy, alias: &str, tag: &Tag) {
+    let Ok(model) = validate::image_update_policy(&policy.spec) else {
+        return;
+    };
+    let Some(image) = model.images.into_iter().find(|it| it.alias == alias) else {
+        return;
+    };
+    let mut rules = image.policy;
+    rules.pin = None;
+    if rules.strategy.name().needs_build_time() {
+        // When it was built is not known here, and refuses nothing.
+        rules.strategy = Strategy::Alphabetical(Order::Ascending);
+    }
+    let decision = select(&rules, None, &[Candidate::new(tag.clone())]);
+    if let Some(Rejection { rule, .. }) = decision.rejected.first() {
+        warn(&format!(
+            "the rules of {alias} refuse {tag}: {rule}; pinned, it is written all the same"
+        ));
+    }
+}
+
+/// How many of a policy's images and Applications are held, if that can be told.
+async fn held(cluster: &Cluster, policy: &str) -> Option<usize> {
+    let api: Api<ImageUpdatePolicy> = Api::namespaced(cluster.kube.clone(), &cluster.namespace);
+    let status = api.get_opt(policy).await.ok()??.status.unwrap_or_default();
+    let images = status.images.iter().map(|it| it.state);
+    let all = images.chain(status.attention.iter().map(|it| it.state));
+    Some(all.filter(|it| *it == ImageState::Held).count())
+}
+
 async fn annotate_all(
     flags: &ClusterFlags,
     targets: &[Target],
     annotation: &Value,
     done: &str,
 ) -> Result<(), Failure> {
-    let (kube, namespace) = connect(flags).await?;
+    let cluster = connect(flags).await?;
+    let mut failures = Vec::new();
     for target in targets {
-        let shown = match target {
-            Target::Policy(name) => {
-                annotate::<ImageUpdatePolicy>(&kube, &namespace, name, annotation).await?;
-                format!("policy/{name}")
-            }
-            Target::Watch(name) => {
-                annotate::<ImageWatch>(&kube, &namespace, name, annotation).await?;
-                format!("watch/{name}")
-            }
+        let annotated = match target {
+            Target::Policy(name) => annotate::<ImageUpdatePolicy>(&cluster, name, annotation).await,
+            Target::Watch(name) => annotate::<ImageWatch>(&cluster, name, annotation).await,
         };
-        println(&format!("{shown} {done}"))?;
+        match annotated {
+            Ok(()) => println(&format!("{target} {done}"))?,
+            Err(failure) => failures.push(failure.about(target)),
+        }
     }
-    Ok(())
+    ended(failures, targets.len())
 }
 
-async fn annotate<K>(
-    kube: &Client,
-    namespace: &str,
-    name: &str,
-    annotation: &Value,
-) -> Result<(), Failure>
+/// What could not be done to some of the objects keeps it from none of the others.
+fn ended(mut failures: Vec<Failure>, all: usize) -> Result<(), Failure> {
+    let count = failures.len();
+    match failures.pop() {
+        None => Ok(()),
+        Some(only) if all == 1 => Err(only),
+        Some(last) => {
+            for failure in failures {
+                failure.report();
+            }
+            last.report();
+            let error = anyhow::anyhow!("{count} of {all} objects: not done");
+            Err(Failure::failed(error))
+        }
+    }
+}
+
+async fn annotate<K>(cluster: &Cluster, name: &str, annotation: &Value) -> Result<(), Failure>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned,
     K: std::fmt::Debug,
 {
-    let api: Api<K> = Api::namespaced(kube.clone(), namespace);
+    let api: Api<K> = Api::namespaced(cluster.kube.clone(), &cluster.namespace);
     let patch = Patch::Merge(json!({"metadata": {"annotations": annotation}}));
     let parameters = PatchParams {
         // A name of its own: what people asked for is not what the operator did.
@@ -222,7 +281,7 @@ where
         ..PatchParams::default()
     };
     let patched = api.patch_metadata(name, &parameters, &patch).await;
-    patched.map(drop).map_err(refused)
+    patched.map(drop).map_err(|error| cluster.refused(error))
 }
 
 fn println(line: &str) -> Result<(), Failure> {

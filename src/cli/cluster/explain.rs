@@ -1,14 +1,16 @@
 //! `explain policy`: what the operator would decide about a policy of the cluster now, and which rule
 //! every other tag failed. Registries and targets are looked at anew; nothing is written.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use kube::api::{Api, ListParams};
-use kube::{Client, ResourceExt as _};
+use kube::ResourceExt as _;
+use kube::api::Api;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::{ClusterFlags, connect, refused};
+use super::list::list;
+use super::{Cluster, ClusterFlags, connect};
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageWatch};
 use crate::argocd::application::Application;
 use crate::cli::failure::{self, Failure};
@@ -16,7 +18,7 @@ use crate::cli::logins::LoginFlags;
 use crate::cli::output::{OutputFlag, columns};
 use crate::cli::progress::Progress;
 use crate::cli::selection::Outcome;
-use crate::controller::once::{self, Cluster, Decided, Finding, Objects, Options};
+use crate::controller::once::{self, Decided, Finding, Objects, Options, Seen};
 use crate::write_back::journal::Mode;
 
 /// Flags of `explain policy`.
@@ -70,15 +72,20 @@ struct Withheld {
 /// Looks at the policy, and prints what was decided.
 #[tokio::main]
 pub(in crate::cli) async fn explain_policy(args: &ExplainPolicyArgs) -> Result<(), Failure> {
-    let (kube, default) = connect(&args.cluster).await?;
+    let cluster = connect(&args.cluster).await?;
     let (namespace, name) = match args.policy.split_once('/') {
         Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
-        None => (default, args.policy.clone()),
+        None => (cluster.namespace.clone(), args.policy.clone()),
     };
-    let progress = Progress::start(format!("looking at policy {namespace}/{name}"));
-    let objects = read(&kube, &namespace, &name).await?;
+    let objects = read(&cluster, &namespace, &name).await?;
     let policy = objects.policies.iter().find(|it| it.name_any() == name);
     check_alias(policy, args.image.as_deref())?;
+    let seen = Arc::new(Seen::default());
+    let progress = {
+        let seen = Arc::clone(&seen);
+        let message = format!("looking at policy {namespace}/{name}");
+        Progress::counting(message, move || seen.to_string())
+    };
     let options = Options {
         mode: Mode::Rehearse,
         registries: args.logins.registries()?,
@@ -87,8 +94,9 @@ pub(in crate::cli) async fn explain_policy(args: &ExplainPolicyArgs) -> Result<(
         cache_dir: None,
         logins: args.logins.logins()?,
         only: Some((namespace, name)),
+        seen,
     };
-    let looked = once::look(objects, Cluster::Api(kube), options).await;
+    let looked = once::look(objects, once::Cluster::Api(cluster.kube), options).await;
     drop(progress);
     let mut findings = looked.context("nothing can be kept of images")?;
     let finding = findings.policies.pop().context("the policy is gone")?;
@@ -102,25 +110,29 @@ pub(in crate::cli) async fn explain_policy(args: &ExplainPolicyArgs) -> Result<(
 }
 
 /// What the policy may refer to, as far as its namespace has it, and watches of others that it names.
-async fn read(kube: &Client, namespace: &str, name: &str) -> Result<Objects, Failure> {
-    let policies: Vec<ImageUpdatePolicy> = list(Api::namespaced(kube.clone(), namespace)).await?;
+async fn read(cluster: &Cluster, namespace: &str, name: &str) -> Result<Objects, Failure> {
+    let kube = &cluster.kube;
+    let policies: Vec<ImageUpdatePolicy> =
+        list(cluster, Api::namespaced(kube.clone(), namespace)).await?;
     let policy = policies.iter().find(|it| it.name_any() == name);
     let policy = policy.ok_or_else(|| {
         Failure::failed(anyhow!("there is no policy {namespace}/{name}"))
             .hint("image-update-operator get -A lists those that there are")
     })?;
-    let mut watches: Vec<ImageWatch> = list(Api::namespaced(kube.clone(), namespace)).await?;
+    let mut watches: Vec<ImageWatch> =
+        list(cluster, Api::namespaced(kube.clone(), namespace)).await?;
     for (other, name) in policy.watches().filter(|(other, _)| *other != namespace) {
         let api: Api<ImageWatch> = Api::namespaced(kube.clone(), other);
-        watches.extend(api.get_opt(name).await.map_err(refused)?);
+        let watch = api.get_opt(name).await;
+        watches.extend(watch.map_err(|error| cluster.refused(error))?);
     }
     let selectors = &policy.spec.applications;
     let applications: Vec<Application> = if selectors.is_empty() {
         Vec::new()
     } else if selectors.iter().any(|it| it.namespace.is_some()) {
-        list(Api::all(kube.clone())).await?
+        list(cluster, Api::all(kube.clone())).await?
     } else {
-        list(Api::namespaced(kube.clone(), namespace)).await?
+        list(cluster, Api::namespaced(kube.clone(), namespace)).await?
     };
     Ok(Objects {
         applications: applications.into_iter().map(without_annotations).collect(),
@@ -133,14 +145,6 @@ async fn read(kube: &Client, namespace: &str, name: &str) -> Result<Objects, Fai
 fn without_annotations(mut application: Application) -> Application {
     application.metadata.annotations = None;
     application
-}
-
-async fn list<K>(api: Api<K>) -> Result<Vec<K>, Failure>
-where
-    K: Clone + DeserializeOwned + std::fmt::Debug,
-{
-    let found = api.list(&ListParams::default()).await.map_err(refused)?;
-    Ok(found.items)
 }
 
 fn check_alias(policy: Option<&ImageUpdatePolicy>, alias: Option<&str>) -> Result<(), Failure> {

@@ -2,13 +2,16 @@
 //! rights of the user.
 
 mod act;
+mod age;
 mod explain;
 mod get;
+mod list;
+
+use std::fmt;
 
 use clap::Args;
-use image_update_core::image::Excerpt;
-use kube::Client;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 
 use super::failure::Failure;
 
@@ -17,6 +20,9 @@ pub(super) use act::{
 };
 pub(super) use explain::{ExplainPolicyArgs, explain_policy};
 pub(super) use get::{GetArgs, get};
+
+/// The most characters that are shown of what an API server says.
+const MAX_SAID: usize = 400;
 
 /// Which cluster, and where in it.
 #[derive(Args, Debug)]
@@ -44,6 +50,15 @@ pub(super) enum Target {
 #[error("expected NAME of a policy, policy/NAME or watch/NAME")]
 pub(super) struct TargetError;
 
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(name) => write!(formatter, "policy/{name}"),
+            Self::Watch(name) => write!(formatter, "watch/{name}"),
+        }
+    }
+}
+
 impl std::str::FromStr for Target {
     type Err = TargetError;
 
@@ -61,41 +76,100 @@ impl std::str::FromStr for Target {
     }
 }
 
-/// A client, and the namespace that is meant.
-async fn connect(flags: &ClusterFlags) -> Result<(Client, String), Failure> {
-    crate::tls::install_provider();
-    let hint = "set KUBECONFIG, or name a context of it with --context";
-    let options = KubeConfigOptions {
-        context: flags.context.clone(),
-        ..KubeConfigOptions::default()
-    };
-    let config = match &flags.context {
-        Some(_) => {
-            let kubeconfig = Kubeconfig::read();
-            let kubeconfig = kubeconfig.map_err(|error| Failure::input(error).hint(hint))?;
-            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
-            config.map_err(|error| Failure::input(error).hint(hint))?
-        }
-        None => kube::Config::infer()
-            .await
-            .map_err(|error| Failure::input(error).hint(hint))?,
-    };
-    let namespace = flags.namespace.clone();
-    let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config);
-    let client = client.map_err(|error| Failure::failed(error).hint(hint))?;
-    Ok((client, namespace))
+impl ClusterFlags {
+    /// As if these had been given.
+    pub(super) fn new(namespace: Option<String>, context: Option<String>) -> Self {
+        Self { namespace, context }
+    }
+
+    /// How the cluster is reached, and the namespace that is meant.
+    async fn config(&self) -> Result<(Config, String), Failure> {
+        let hint = "set KUBECONFIG, or name a context of it with --context";
+        let config = match &self.context {
+            Some(context) => {
+                let options = KubeConfigOptions {
+                    context: Some(context.clone()),
+                    ..KubeConfigOptions::default()
+                };
+                let kubeconfig = Kubeconfig::read();
+                let kubeconfig = kubeconfig.map_err(|error| Failure::input(error).hint(hint))?;
+                let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+                config.map_err(|error| Failure::input(error).hint(hint))?
+            }
+            None => Config::infer().await.map_err(|error| {
+                // Of both ways to a cluster, the kubeconfig's is a person's.
+                let said = std::error::Error::source(&error).map(ToString::to_string);
+                let said = said.unwrap_or_else(|| error.to_string());
+                Failure::input(anyhow::anyhow!("no cluster is named: {}", shown(&said))).hint(hint)
+            })?,
+        };
+        let namespace = self.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        Ok((config, namespace))
+    }
 }
 
-/// What the API server said, in words for a person.
-fn refused(error: kube::Error) -> Failure {
-    let kube::Error::Api(answer) = error else {
-        return Failure::failed(error).hint("check the kubeconfig and the way to the cluster");
-    };
-    let said = Excerpt::new(&answer.message);
-    Failure::failed(anyhow::anyhow!("the API server said: {said}")).hint(match answer.code {
-        401 | 403 => "ask for the right, or name another context with --context",
-        404 => "image-update-operator get lists what there is; -n names a namespace",
-        _ => "try again",
+/// A cluster that is asked.
+struct Cluster {
+    kube: Client,
+    /// The namespace that is meant.
+    namespace: String,
+    /// Its address, for a person.
+    server: String,
+}
+
+async fn connect(flags: &ClusterFlags) -> Result<Cluster, Failure> {
+    crate::tls::install_provider();
+    let (config, namespace) = flags.config().await?;
+    let server = config.cluster_url.to_string();
+    let client = Client::try_from(config);
+    let client = client.map_err(|error| {
+        Failure::failed(error).hint("set KUBECONFIG, or name a context of it with --context")
+    })?;
+    Ok(Cluster {
+        kube: client,
+        namespace,
+        server,
     })
+}
+
+/// As [`connect`] for whoever can't be asked for a password or told of an error.
+pub(super) async fn connect_quietly(flags: &ClusterFlags) -> Option<(Client, String)> {
+    crate::tls::install_provider();
+    let (mut config, namespace) = flags.config().await.ok()?;
+    if let Some(program) = &mut config.auth_info.exec {
+        program.interactive_mode = Some(ExecInteractiveMode::Never);
+    }
+    Some((Client::try_from(config).ok()?, namespace))
+}
+
+impl Cluster {
+    /// What the API server said, or that there is none, in words for a person.
+    fn refused(&self, error: kube::Error) -> Failure {
+        let kube::Error::Api(answer) = error else {
+            return Failure::failed(error)
+                .about(format!("the cluster at {}", shown(&self.server)))
+                .hint("check the kubeconfig and the way to the cluster");
+        };
+        let said = shown(&answer.message);
+        // Of an object that is not there, the name is told; of a kind that is not, nothing.
+        let is_of_object = answer
+            .details
+            .as_ref()
+            .is_some_and(|it| !it.name.is_empty());
+        Failure::failed(anyhow::anyhow!("the API server said: {said}")).hint(match answer.code {
+            401 => "log in anew, or name another context with --context",
+            403 => "ask for the right, or name another context with --context",
+            404 if is_of_object => "get lists what there is; -n names a namespace",
+            404 => "has this cluster the kinds? crds prints them, for kubectl apply -f -",
+            409 => "somebody changed it meanwhile: try again",
+            _ => "try again",
+        })
+    }
+}
+
+/// What somebody else said, without what acts on a terminal; a sentence about rights fits.
+fn shown(text: &str) -> String {
+    let visible = text.chars().filter(|it| !it.is_control());
+    visible.take(MAX_SAID).collect()
 }

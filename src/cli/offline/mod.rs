@@ -7,6 +7,7 @@ mod show;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -16,7 +17,7 @@ use super::failure::{self, Failure};
 use super::logins::LoginFlags;
 use super::output::OutputFlag;
 use super::progress::Progress;
-use crate::controller::once::{self, Cluster, Findings, Options};
+use crate::controller::once::{self, Cluster, Findings, Options, Seen};
 use crate::write_back::journal::Mode;
 
 /// The exit code of `plan` where there is something to write.
@@ -68,6 +69,7 @@ pub(super) fn apply(args: &OfflineArgs) -> Result<(), Failure> {
 async fn carry_out(args: &OfflineArgs, mode: Mode) -> Result<bool, Failure> {
     crate::tls::install_provider();
     let found = objects::read(&args.filename, &args.namespace)?;
+    let seen = Arc::new(Seen::default());
     let options = Options {
         mode,
         registries: args.logins.registries()?,
@@ -76,11 +78,13 @@ async fn carry_out(args: &OfflineArgs, mode: Mode) -> Result<bool, Failure> {
         cache_dir: args.cache_dir.clone(),
         logins: args.logins.logins()?,
         only: None,
+        seen: Arc::clone(&seen),
     };
-    let progress = Progress::start(match found.count() {
+    let message = match found.count() {
         1 => "looking at one policy".to_owned(),
         count => format!("looking at {count} policies"),
-    });
+    };
+    let progress = Progress::counting(message, move || seen.to_string());
     let looked = once::look(found.objects, Cluster::Files(found.others), options).await;
     drop(progress);
     let findings = looked.context("the folder of --cache-dir can't be used")?;

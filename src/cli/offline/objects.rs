@@ -1,15 +1,17 @@
 //! Sorts the objects of files by what they are for. What is for nothing here is told, not refused: a
 //! folder holds what an application needs, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use image_update_core::image::Excerpt;
 use kube::ResourceExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::api::admission::Schema;
 use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
 use crate::api::validate;
 use crate::cli::failure::{self, Failure};
@@ -19,6 +21,12 @@ use crate::controller::once::Objects;
 /// The group of Argo CD.
 const ARGOCD_GROUP: &str = "argoproj.io";
 
+/// What the kinds of ours are held to, as by an API server.
+struct Schemas {
+    policy: Schema,
+    watch: Schema,
+}
+
 /// The objects of files.
 #[derive(Default)]
 pub(super) struct Found {
@@ -27,13 +35,23 @@ pub(super) struct Found {
     /// What that refers to.
     pub(super) others: Vec<Value>,
     ignored: BTreeMap<String, usize>,
-    seen: BTreeSet<String>,
+    /// Where each one is.
+    seen: BTreeMap<String, PathBuf>,
 }
 
 /// Reads files and folders. `namespace` is that of objects which name none.
 pub(super) fn read(names: &[PathBuf], namespace: &str) -> Result<Found, Failure> {
+    let schemas = Schemas {
+        policy: Schema::of::<ImageUpdatePolicy>(),
+        watch: Schema::of::<ImageWatch>(),
+    };
     let mut found = Found::default();
-    manifests::for_each(names, |object, file| found.add(object, file, namespace))?;
+    let mut wrong = Vec::new();
+    manifests::for_each(names, |object, file| {
+        wrong.extend(found.add(object, file, namespace, &schemas).err());
+        Ok(())
+    })?;
+    refuse(wrong)?;
     if !found.ignored.is_empty() {
         let kinds = found.ignored.iter();
         let kinds: Vec<String> = kinds
@@ -51,8 +69,30 @@ pub(super) fn read(names: &[PathBuf], namespace: &str) -> Result<Found, Failure>
     Ok(found)
 }
 
+/// Tells of each object that is wrong.
+fn refuse(mut wrong: Vec<Failure>) -> Result<(), Failure> {
+    let count = wrong.len();
+    match (wrong.pop(), count) {
+        (None, _) => Ok(()),
+        (Some(failure), 1) => Err(failure),
+        (Some(last), _) => {
+            for failure in wrong {
+                failure.report();
+            }
+            last.report();
+            Err(Failure::input(anyhow!("{count} objects are wrong")))
+        }
+    }
+}
+
 impl Found {
-    fn add(&mut self, mut object: Value, file: &Path, namespace: &str) -> Result<(), Failure> {
+    fn add(
+        &mut self,
+        mut object: Value,
+        file: &Path,
+        namespace: &str,
+        schemas: &Schemas,
+    ) -> Result<(), Failure> {
         let kind = object["kind"].as_str().unwrap_or_default().to_owned();
         let version = object["apiVersion"].as_str().unwrap_or_default().to_owned();
         let group = version.split_once('/').map_or("", |(group, _)| group);
@@ -62,6 +102,12 @@ impl Found {
                 | (ARGOCD_GROUP, "Application" | "AppProject")
                 | ("", "Secret" | "ServiceAccount" | "ConfigMap" | "Namespace")
         );
+        if group == GROUP && !is_known {
+            let kind = Excerpt::new(&kind);
+            return Err(Failure::input(anyhow!("{version} has no kind {kind}"))
+                .about(input::shown(file))
+                .hint("its kinds are ImageUpdatePolicy and ImageWatch"));
+        }
         if !is_known {
             let kind = if kind.is_empty() {
                 "without a kind"
@@ -88,19 +134,24 @@ impl Found {
             "{group} {kind} {} {}",
             object["metadata"]["namespace"], object["metadata"]["name"]
         );
-        if !self.seen.insert(id) {
-            return Err(Failure::input(anyhow!("it is there twice"))
-                .about(shown)
-                .hint("remove one of the two"));
+        if let Some(first) = self.seen.insert(id, file.to_owned()) {
+            let first = input::shown(&first);
+            return Err(
+                Failure::input(anyhow!("it is there twice, first in {first}"))
+                    .about(shown)
+                    .hint("remove one of the two"),
+            );
         }
         match kind.as_str() {
             "ImageUpdatePolicy" => {
+                let object = admit(&schemas.policy, &object, &shown)?;
                 let policy: ImageUpdatePolicy = typed(object, &shown)?;
                 validate::image_update_policy(&policy.spec)
                     .map_err(|problems| Failure::input(anyhow!("{problems}")).about(&shown))?;
                 self.objects.policies.push(policy);
             }
             "ImageWatch" => {
+                let object = admit(&schemas.watch, &object, &shown)?;
                 let watch: ImageWatch = typed(object, &shown)?;
                 validate::image_watch(&watch.spec)
                     .map_err(|problems| Failure::input(anyhow!("{problems}")).about(&shown))?;
@@ -129,6 +180,15 @@ fn shown(kind: &str, object: &Value, file: &Path) -> String {
     let name = metadata["name"].as_str().unwrap_or_default();
     let namespace = metadata["namespace"].as_str().unwrap_or_default();
     format!("{}: {kind} {namespace}/{name}", input::shown(file))
+}
+
+/// Refuses what an API server would.
+fn admit(schema: &Schema, object: &Value, shown: &str) -> Result<Value, Failure> {
+    schema.admit(object).map_err(|refusals| {
+        Failure::input(refusals)
+            .about(shown)
+            .hint("an API server refuses it, too; kubectl explain tells of each field")
+    })
 }
 
 fn typed<T: DeserializeOwned>(object: Value, shown: &str) -> Result<T, Failure> {

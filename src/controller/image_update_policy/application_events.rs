@@ -19,24 +19,22 @@ use crate::controller::events::{self, Notice};
 use crate::controller::status::names;
 
 /// The most Applications that are told of one look; a policy that selects more tells of them itself.
-const MOST: usize = 500;
+pub(super) const MOST: usize = 500;
 
 /// Events that are sent at once.
 const CONCURRENCY: usize = 4;
 
-/// Publishes what an outcome means for each Application. Like all events they are dropped if they
-/// can't be sent: the policy's status says the same.
-pub(super) async fn publish(
-    context: &Context,
+/// What an outcome means for each Application, as `namespace/name`.
+pub(super) fn of(
     policy: &ImageUpdatePolicy,
     (before, after): (Option<&ImageUpdatePolicyStatus>, &ImageUpdatePolicyStatus),
     outcome: &Result<Outcome, Error>,
-) {
+) -> Vec<(String, Notice)> {
     let (namespace, name) = names(&policy.metadata);
     let by = format!("ImageUpdatePolicy {namespace}/{name}");
     let mut told = match outcome {
         Ok(Outcome::Decided(attempt)) => updates(attempt, &by),
-        Ok(Outcome::Suspended) | Err(_) => return,
+        Ok(Outcome::Suspended) | Err(_) => return Vec::new(),
     };
     let before = before
         .map(|status| &status.attention[..])
@@ -50,8 +48,14 @@ pub(super) async fn publish(
             applications = told.len(),
             "Not all Applications are told of"
         );
+        told.truncate(MOST);
     }
-    let told = told.into_iter().take(MOST);
+    told
+}
+
+/// Publishes them. Like all events they are dropped if they can't be sent: the policy's status says
+/// the same.
+pub(super) async fn publish(context: &Context, told: Vec<(String, Notice)>) {
     futures::stream::iter(told)
         .for_each_concurrent(CONCURRENCY, async |(application, notice)| {
             let key = application.split_once('/');

@@ -151,7 +151,8 @@ async fn watch(own: &str, namespace: &str, name: &str, context: &Context) -> Res
     if own != namespace && !is_granted(watch.spec.access_from.as_ref(), own, context).await? {
         return Err(not_found_or_denied(own, namespace, shown));
     }
-    match context.tags.get(namespace, name) {
+    let tags = context.tags.get(namespace, name);
+    match tags.filter(|tags| is_about(watch, &tags.repository)) {
         Some(tags) => Ok(Known {
             tags,
             watch: Some(Arc::clone(&guard)),
@@ -161,6 +162,13 @@ async fn watch(own: &str, namespace: &str, name: &str, context: &Context) -> Res
             name: shown,
         }),
     }
+}
+
+/// Whether the spec still names the repository that was scanned. After a change its tags are of
+/// no use, and its registry must not be shown the new credential.
+fn is_about(watch: &ImageWatch, repository: &Repository) -> bool {
+    let named = watch.spec.image.parse::<Repository>();
+    named.is_ok_and(|named| named == *repository)
 }
 
 /// What is not granted and what is not there look alike from another namespace, so that nobody
@@ -176,7 +184,11 @@ fn not_found_or_denied(own: &str, namespace: &str, shown: String) -> Error {
     }
 }
 
+/// Why nothing is to be expected of a watch for now; `None` while its first scan is under way.
 fn why_not_ready(watch: &ImageWatch) -> Option<String> {
+    if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
+        return Some("it is suspended, and not scanned until it is resumed".to_owned());
+    }
     let conditions = &watch.status.as_ref()?.conditions;
     let ready = conditions
         .iter()

@@ -48,6 +48,7 @@ fn failed(alias: &str, error: &Error) -> ImageStatus {
         message: error.chain(),
         held_until: None,
         settled: None,
+        last_build: None,
     }
 }
 
@@ -72,6 +73,7 @@ fn placed(alias: &str, attempt: &Attempt) -> ImageStatus {
             message: "not looked at yet".to_owned(),
             held_until: None,
             settled: None,
+            last_build: None,
         };
     };
     ImageStatus {
@@ -136,6 +138,7 @@ fn status_of(placement: &Placement, dry_run: bool, write: &Write) -> ImageStatus
         message,
         held_until: until.map(Time),
         settled: None,
+        last_build: None,
     }
 }
 

@@ -16,9 +16,9 @@ use super::destinations::overrides_path;
 use super::gather::Gathered;
 use super::lookups::Lookups;
 use super::past::PastFiles;
-use super::settled::Settled;
+use super::settled::{Settled, names_each_file};
 use crate::api::v1alpha1::Granularity;
-use crate::api::validate::PolicyModel;
+use crate::api::validate::{ImageModel, PolicyModel};
 use crate::git::update::Snapshot;
 use crate::metrics::Metrics;
 use crate::write_back::job::{Decided, Edit};
@@ -77,8 +77,8 @@ impl Inputs {
         self.decide(candidates, &files, &Past::new(), settled)
     }
 
-    /// What stood on a branch. What one Application has says nothing about another that is selected
-    /// later, so for them the past of the files tells, if there is one.
+    /// What stood on a branch. What one Application or manifest has says nothing about another that
+    /// comes later, so for them the past of the files tells, if there is one.
     fn settled_on(
         &self,
         remote: &RemoteUrl,
@@ -86,13 +86,19 @@ impl Inputs {
         snapshot: &Snapshot,
         alias: &str,
     ) -> Option<Before<'_>> {
-        if self.model.applications.is_empty() {
+        if names_each_file(&self.model) {
             return self.settled.on(branch, alias).map(Before::Everywhere);
         }
         let mut commits = self.settled.commits(remote, branch).iter();
         let has_past = commits.any(|commit| *commit != snapshot.commit_id);
         let value = self.settled.somewhere(alias)?;
         has_past.then_some(Before::Somewhere(value))
+    }
+
+    /// Whether somebody has pinned the image since it was written last: so it is wanted, even if it
+    /// was taken back before.
+    fn is_pinned_anew(&self, image: &ImageModel) -> bool {
+        image.policy.pin.is_some() && !self.settled.was_pinned(&image.alias)
     }
 
     fn decide<'a>(
@@ -140,11 +146,12 @@ impl Inputs {
                     policy: &image.policy,
                     digest: image.digest,
                     candidates,
-                    settled: settled(&image.alias),
+                    settled: settled(&image.alias).filter(|_| !self.is_pinned_anew(image)),
                     known: Known {
                         looks: self.lookups.looks(&image.alias),
                         sightings: &tags.sightings,
                         now: self.now,
+                        last: self.settled.last_build(&image.alias, &tags.repository),
                     },
                 })
             })

@@ -106,8 +106,10 @@ impl Lookups {
             of_image(&plan.missing_digests),
             of_image(&plan.missing_looks),
         );
-        // What is known counts, too, or it would depend on the last restart.
-        let count = looks.len() + self.looks(&image.alias).len();
+        // What is known counts, too, or it would depend on the last restart. A tag that is in use
+        // and not listed comes on top.
+        let listed = looks.iter().filter(|tag| known.tags.tags.contains(tag));
+        let count = listed.count() + self.looks(&image.alias).len();
         if image.policy.strategy.name().needs_build_time() && count > MAX_QUESTION {
             return Err(Error::TooManyBuilds {
                 repository: known.tags.repository.clone(),

@@ -21,6 +21,7 @@ mod once;
 mod past;
 mod report;
 mod settled;
+mod untold;
 
 use std::sync::{Arc, OnceLock};
 
@@ -48,9 +49,11 @@ pub(super) use destinations::targets;
 use gather::Gathered;
 use lookups::Lookups;
 pub use once::Decided;
-pub(super) use once::look_once;
+pub(super) use once::{Looked, look_once};
 use report::Report;
 use settled::Settled;
+pub(super) use untold::Untold;
+use untold::{Kept, Tidings};
 
 /// What is reconciled, as metrics have it.
 const KIND: &str = "ImageUpdatePolicy";
@@ -146,6 +149,8 @@ pub(super) async fn reconcile(
 async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Action, ReportError> {
     context.stores_are_filled().await;
     if !context.shards.has_policy(kube::Resource::meta(&*object)) {
+        // Whoever has it now writes its status.
+        context.untold.forget(kube::Resource::meta(&*object));
         return Ok(Action::await_change());
     }
     let started = Instant::now();
@@ -165,9 +170,14 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
             .await;
         }
     };
-    let previous = context
-        .policy_statuses
-        .latest(&policy.metadata, policy.status.as_ref());
+    let Kept {
+        status: unwritten,
+        mut tidings,
+    } = context.untold.take(&policy.metadata);
+    let is_written = unwritten.is_none();
+    let statuses = &context.policy_statuses;
+    let written = statuses.latest(&policy.metadata, policy.status.as_ref());
+    let previous = unwritten.or(written);
     let settled = Settled::before(policy, previous.as_ref());
     let outcome = if annotations::is_suspended(&policy.metadata, policy.spec.suspend) {
         Ok(Outcome::Suspended)
@@ -187,23 +197,31 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     );
     log(&outcome, &report);
 
-    context
-        .policy_statuses
-        .write(&policy.metadata, previous.as_ref(), &report.status)
-        .await?;
-    let news = news::of(
-        policy,
-        previous.as_ref(),
-        &outcome,
-        &report,
-        context.clock.now(),
-    );
-    context.notifications.tell(&context, policy, news);
-    super::events::publish_each(&context.kube, policy, report.notices, &context.clock).await;
-    let statuses = (previous.as_ref(), &report.status);
-    application_events::publish(&context, policy, statuses, &outcome).await;
-    old_event::publish(&context, policy, &outcome).await;
     measure::outcome(&context.metrics, &outcome, context.clock.now());
+    let now = context.clock.now();
+    tidings.extend(Tidings {
+        news: news::of(policy, previous.as_ref(), &outcome, &report, now),
+        notices: report.notices,
+        old_events: old_event::of(&context, policy, &outcome),
+        of_applications: application_events::of(
+            policy,
+            (previous.as_ref(), &report.status),
+            &outcome,
+        ),
+    });
+
+    let known = previous.as_ref().filter(|_| is_written);
+    let told = statuses.write(&policy.metadata, known, &report.status);
+    if let Err(error) = told.await {
+        // One that is gone by now is forgotten already.
+        if context.policy(&key(&policy.metadata)).is_some() {
+            let status = Some(report.status);
+            let kept = Kept { status, tidings };
+            context.untold.keep(&policy.metadata, kept);
+        }
+        return Err(error);
+    }
+    tidings.tell(&context, policy).await;
     Span::current().record("outcome", report.health.as_str());
     context
         .metrics

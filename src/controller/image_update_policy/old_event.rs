@@ -22,27 +22,31 @@ use crate::controller::context::{Context, key};
 /// What the predecessor called itself.
 const COMPONENT: &str = "ArgocdImageUpdater";
 
-/// Publishes one for each write. An event that can't be sent is logged and dropped: the status says
-/// the same.
-pub(super) async fn publish(
+/// One for each write.
+pub(super) fn of(
     context: &Context,
     policy: &ImageUpdatePolicy,
     outcome: &Result<Outcome, crate::controller::error::Error>,
-) {
+) -> Vec<Event> {
     let Ok(Outcome::Decided(attempt)) = outcome else {
-        return;
+        return Vec::new();
     };
     if !annotations::is_converted(&policy.metadata) {
-        return;
+        return Vec::new();
     }
     let Some(application) = context.applications.get(&key(&policy.metadata)) else {
-        return;
+        return Vec::new();
     };
     let now = context.clock.now();
     let events = attempt.writes.iter();
     let events = events.filter_map(|write| event(&application, attempt, write, now));
+    events.collect()
+}
+
+/// Publishes them. An event that can't be sent is logged and dropped: the status says the same.
+pub(super) async fn publish(context: &Context, events: Vec<Event>) {
     for event in events {
-        let namespace = &application.facts.namespace;
+        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
         let api: Api<Event> = Api::namespaced(context.kube.clone(), namespace);
         if let Err(error) = api.create(&PostParams::default(), &event).await {
             warn!(

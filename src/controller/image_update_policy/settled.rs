@@ -5,13 +5,17 @@
 //! or by moving the branch to before our commit. That survives restarts, also one between a push and
 //! the report on it.
 //!
-//! A policy that names files itself keeps the branch with the value. One that selects Applications
-//! may have thousands of files: for it a commit of each branch is kept that shows them all, and read
-//! when it matters. On an Application itself the value stands in an annotation of it.
+//! A policy that names each file keeps the branch with the value. One that selects Applications, or
+//! has the manifests of a folder, may have thousands of files, and more come: for it a commit of each
+//! branch is kept that shows them all, and read when it matters. On an Application itself the value
+//! stands in an annotation of it.
+
+mod builds;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gix::ObjectId;
+use image_update_core::image::{Candidate, Repository};
 use image_update_core::plan::{Placement, State, value};
 use image_update_core::remote::{BranchName, RemoteUrl};
 use image_update_core::template::target_key;
@@ -21,7 +25,9 @@ use crate::api::v1alpha1::{
     ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, SettledBranch,
     SettledValue, annotations,
 };
+use crate::api::validate::{PolicyModel, TargetFormat};
 use crate::controller::error::Error;
+use builds::Builds;
 
 /// The most commits kept of a branch.
 const MOST_COMMITS: usize = 4;
@@ -40,10 +46,11 @@ type Key = (String, String);
 pub(super) struct Settled {
     values: BTreeMap<String, SettledValue>,
     branches: BTreeMap<Key, Vec<ObjectId>>,
+    builds: Builds,
 }
 
 impl Settled {
-    /// What the last status knew; nothing after a change of the spec or a release.
+    /// What the last status knew. After a change of the spec or a release nothing was settled.
     pub(super) fn before(
         policy: &ImageUpdatePolicy,
         status: Option<&ImageUpdatePolicyStatus>,
@@ -51,10 +58,14 @@ impl Settled {
         let Some(status) = status else {
             return Self::default();
         };
+        let builds = Builds::written_down(status);
         if status.observed_generation != policy.metadata.generation
             || status.last_handled_release.as_deref() != annotations::released(&policy.metadata)
         {
-            return Self::default();
+            return Self {
+                builds,
+                ..Self::default()
+            };
         }
         let values = status.images.iter().filter_map(|image| {
             let settled = image.settled.clone()?;
@@ -69,7 +80,13 @@ impl Settled {
         Self {
             values: values.collect(),
             branches: branches.collect(),
+            builds,
         }
+    }
+
+    /// The tag that was in use last, if it is of this repository, with the time of its build.
+    pub(super) fn last_build(&self, alias: &str, repository: &Repository) -> Option<&Candidate> {
+        self.builds.last(alias, repository)
     }
 
     /// The value of an image, if it stood on this branch in all targets.
@@ -78,7 +95,12 @@ impl Settled {
         (settled.branch.as_deref() == Some(branch.as_str())).then_some(settled.value.as_str())
     }
 
-    /// The value of an image that stood in some Application.
+    /// Whether the value of an image was written because it was pinned.
+    pub(super) fn was_pinned(&self, alias: &str) -> bool {
+        self.values.get(alias).is_some_and(|it| it.pinned)
+    }
+
+    /// The value of an image that stood in some Application or manifest.
     pub(super) fn somewhere(&self, alias: &str) -> Option<&str> {
         let settled = self.values.get(alias)?;
         settled.branch.is_none().then_some(settled.value.as_str())
@@ -98,13 +120,14 @@ impl Settled {
         images: &mut [ImageStatus],
         outcome: &Result<Outcome, Error>,
     ) -> Vec<SettledBranch> {
+        self.builds.note(images, outcome);
         let known = match outcome {
-            Ok(Outcome::Decided(attempt)) if attempt.matched.is_some() => {
-                self.after_applications(attempt)
+            Ok(Outcome::Decided(attempt)) if !names_each_file(&attempt.model) => {
+                self.by_commits(attempt)
             }
             Ok(Outcome::Decided(attempt)) => Self {
                 values: values_of_files(images, attempt),
-                branches: BTreeMap::new(),
+                ..Self::default()
             },
             Ok(Outcome::Suspended) | Err(_) => self.clone(),
         };
@@ -122,8 +145,8 @@ impl Settled {
             .collect()
     }
 
-    fn after_applications(&self, attempt: &Attempt) -> Self {
-        let values = values_of_applications(attempt);
+    fn by_commits(&self, attempt: &Attempt) -> Self {
+        let values = values_somewhere(attempt);
         let is_news = |(alias, now): (&String, &SettledValue)| self.values.get(alias) != Some(now);
         let has_news = values.iter().any(is_news);
         let mut branches = BTreeMap::new();
@@ -154,7 +177,11 @@ impl Settled {
         if attempt.writes.is_empty() {
             branches.clone_from(&self.branches);
         }
-        Self { values, branches }
+        Self {
+            values,
+            branches,
+            ..Self::default()
+        }
     }
 
     /// What was pushed is kept; what was only read, if there is something new to be seen there:
@@ -179,6 +206,20 @@ impl Settled {
         commits.push(last);
         commits
     }
+}
+
+/// Whether a policy names each file that it writes, so that none comes later that never had what
+/// the others had.
+pub(super) fn names_each_file(model: &PolicyModel) -> bool {
+    let git = model.write_back.git();
+    let mut targets = git.iter().flat_map(|git| &git.targets);
+    model.applications.is_empty()
+        && !targets.any(|it| matches!(it.format, TargetFormat::Manifests(_)))
+}
+
+fn is_pinned(alias: &str, model: &PolicyModel) -> bool {
+    let mut images = model.images.iter();
+    images.any(|image| image.alias == alias && image.policy.pin.is_some())
 }
 
 /// A repository in as few characters as tell it from the policy's others.
@@ -208,6 +249,7 @@ fn values_of_files(images: &[ImageStatus], attempt: &Attempt) -> BTreeMap<String
             let value = SettledValue {
                 value: value(tag, image.digest.as_ref()),
                 branch: Some(branch.to_string()),
+                pinned: is_pinned(&image.alias, &attempt.model),
             };
             (image.alias.clone(), value)
         })
@@ -215,9 +257,9 @@ fn values_of_files(images: &[ImageStatus], attempt: &Attempt) -> BTreeMap<String
     settled.collect()
 }
 
-/// Of Applications: what stands in one of them now, unless a write failed, after which it is not
-/// known where.
-fn values_of_applications(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
+/// Of Applications and manifests: what stands in one of them now, unless a write failed, after
+/// which it is not known where.
+fn values_somewhere(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
     let placements = attempt.writes.iter().flat_map(|write| {
         let placements = write.plan.iter().flat_map(|plan| &plan.placements);
         placements.map(move |placement| (write, placement))
@@ -250,6 +292,7 @@ fn values_of_applications(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
             values.entry(alias.to_owned()).or_insert(SettledValue {
                 value,
                 branch: None,
+                pinned: is_pinned(alias, &attempt.model),
             });
         }
     }

@@ -5,7 +5,8 @@ mod report;
 
 use std::sync::Arc;
 
-use image_update_core::image::Sightings;
+use image_update_core::image::{Repository, Sightings, Tag};
+use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
 use tracing::{Span, info, instrument, warn};
@@ -75,21 +76,27 @@ pub(super) async fn reconcile(
     let report = Report::new(watch, previous.as_ref(), &outcome, failures, now);
     log(&outcome, &report);
 
+    let told = match part {
+        Part::Reports => {
+            let statuses = &context.watch_statuses;
+            let written = statuses.write(&watch.metadata, previous.as_ref(), &report.status);
+            written.await
+        }
+        Part::Scans | Part::Nothing => Ok(()),
+    };
+    // New tags are found once, so policies hear of them even if the status could not be written.
+    if report.has_new_tags || (told.is_ok() && report.concerns_policies) {
+        let (namespace, name) = names(&watch.metadata);
+        context.trigger_policies_of(namespace, name);
+    }
+    told?;
     if part == Part::Reports {
-        context
-            .watch_statuses
-            .write(&watch.metadata, previous.as_ref(), &report.status)
-            .await?;
         super::events::publish(&context.recorder, watch, report.notices).await;
     }
     Span::current().record("outcome", report.health.as_str());
     context
         .metrics
         .reconciled(KIND, report.health.as_str(), started.elapsed());
-    if report.concerns_policies {
-        let (namespace, name) = names(&watch.metadata);
-        context.trigger_policies_of(namespace, name);
-    }
     Ok(report.action)
 }
 
@@ -155,9 +162,7 @@ fn scanned_tags(watch: &ImageWatch, model: &WatchModel, scan: &Scan) -> Result<W
         .outcome
         .as_ref()
         .map_err(|source| Error::Registry(Arc::clone(source)))?;
-    let written = watch.status.iter().flat_map(|status| &status.first_seen);
-    let written = written.filter_map(|(tag, time)| Some((tag.parse().ok()?, time.0)));
-    let sightings = Sightings::clone(&scan.sightings).with(written);
+    let sightings = Sightings::clone(&scan.sightings).with(written_down(watch, &model.repository));
     let repository = model.repository.clone();
     Ok(WatchedTags::new(
         repository,
@@ -165,6 +170,19 @@ fn scanned_tags(watch: &ImageWatch, model: &WatchModel, scan: &Scan) -> Result<W
         Arc::new(sightings),
         |tag| model.excludes(tag),
     ))
+}
+
+/// When tags of `repository` were first seen, as the status has it. What was written down of
+/// another repository says nothing of this one's tags.
+fn written_down(
+    watch: &ImageWatch,
+    repository: &Repository,
+) -> impl Iterator<Item = (Tag, Timestamp)> {
+    let image = repository.to_string();
+    let status = watch.status.iter();
+    let status = status.filter(move |status| status.canonical_image.as_ref() == Some(&image));
+    let written = status.flat_map(|status| &status.first_seen);
+    written.filter_map(|(tag, time)| Some((tag.parse().ok()?, time.0)))
 }
 
 fn log(outcome: &Result<Outcome, Error>, report: &Report) {
@@ -181,5 +199,37 @@ fn log(outcome: &Result<Outcome, Error>, report: &Report) {
             "Could not scan"
         ),
         Ok(Outcome::Scanned(_) | Outcome::Suspended) | Err(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+    use crate::api::v1alpha1::ImageWatchStatus;
+
+    /// How many sightings count for `image` of those that were written down of `before`.
+    #[track_caller]
+    fn check(before: Option<&str>, image: &str, expected: usize) {
+        let spec = serde_json::json!({"image": image});
+        let spec = serde_json::from_value(spec).expect("it has what a spec must have");
+        let mut watch = ImageWatch::new("app", spec);
+        watch.status = Some(ImageWatchStatus {
+            canonical_image: before.map(str::to_owned),
+            first_seen: BTreeMap::from([("1.0.0".to_owned(), Time(Timestamp::UNIX_EPOCH))]),
+            ..ImageWatchStatus::default()
+        });
+        let repository = image.parse().expect("the row's image is one");
+        assert_eq!(written_down(&watch, &repository).count(), expected);
+    }
+
+    #[test]
+    fn sightings_of_another_repository_do_not_count() {
+        check(Some("docker.io/library/nginx"), "nginx", 1);
+        check(Some("docker.io/library/nginx"), "ghcr.io/acme/nginx", 0);
+        check(None, "nginx", 0);
     }
 }

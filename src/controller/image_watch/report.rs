@@ -51,7 +51,9 @@ pub(super) struct Report {
     pub(super) status: ImageWatchStatus,
     pub(super) notices: Vec<Notice>,
     pub(super) action: Action,
-    /// Whether policies that refer to the watch may decide otherwise now.
+    /// Whether the tags differ from those of the scan before.
+    pub(super) has_new_tags: bool,
+    /// Whether policies that refer to the watch may decide otherwise once the status is written.
     pub(super) concerns_policies: bool,
     /// Whether the `Ready` reason changed.
     pub(super) is_news: bool,
@@ -99,6 +101,7 @@ impl Report {
         Self {
             notices: events::warning(before, &verdict).into_iter().collect(),
             action: delay.map_or_else(Action::await_change, Action::requeue),
+            has_new_tags: changed,
             concerns_policies: changed
                 || is_news
                 || old.observed_generation != watch.metadata.generation,

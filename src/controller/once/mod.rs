@@ -6,6 +6,7 @@
 
 mod answers;
 mod logins;
+mod seen;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,11 +24,12 @@ use tokio_util::sync::CancellationToken;
 use super::applications::Known;
 use super::context::{Context, Settings};
 use super::error::Error;
+use super::image_update_policy::{self, Looked};
+use super::image_watch;
 use super::legacy::Legacy;
 use super::notifications::Notifications;
 use super::scope::{ALL, ApplicationScope};
 use super::shards::Shards;
-use super::{image_update_policy, image_watch};
 use crate::api::legacy::convert;
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, annotations};
 use crate::argocd::application::Application;
@@ -39,6 +41,7 @@ use crate::write_back::journal::{ApplicationNote, Journal, Mode, Notes};
 
 pub use super::image_update_policy::Decided;
 pub use logins::{LoginError, Logins};
+pub use seen::Seen;
 
 /// How many policies are looked at at once; waiting for a push does not count.
 const AT_ONCE: u16 = 16;
@@ -78,6 +81,8 @@ pub struct Options {
     pub logins: Logins,
     /// Only this policy, by namespace and name, and even if it is suspended.
     pub only: Option<(String, String)>,
+    /// Where it is told how far the look has come.
+    pub seen: Arc<Seen>,
 }
 
 /// What was found.
@@ -178,6 +183,8 @@ pub async fn look(
         CancellationToken::new(),
         Metrics::new(),
     )?;
+    let seen = options.seen;
+    seen.listen(&context.registry);
     let (objects, diagnostics) = with_converted(objects);
     for application in &objects.applications {
         context.applications.put(application);
@@ -195,8 +202,12 @@ pub async fn look(
         let (namespace, name) = super::status::names(&watch.metadata);
         meant.iter().any(|it| it.refers_to(namespace, name))
     };
-    let needed = objects.watches.iter().filter(is_needed);
-    let scanned = needed.map(|watch| image_watch::look_once(watch, &context));
+    let needed: Vec<&ImageWatch> = objects.watches.iter().filter(is_needed).collect();
+    seen.watches.expect(needed.len());
+    seen.policies.expect(meant.len());
+    let scanned = needed
+        .iter()
+        .map(|watch| seen.watches.one(image_watch::look_once(watch, &context)));
     fill(watch_writer, join_all(scanned).await);
     fill(policy_writer, objects.policies.clone());
     for policy in context.policies.state() {
@@ -206,15 +217,8 @@ pub async fn look(
     let wakes = options.only.is_some();
     // All at once, so that those of one branch join one push, as in the operator.
     let looked = meant.iter().map(async |policy| {
-        let looked = image_update_policy::look_once(policy, wakes, &context).await;
-        Finding {
-            namespace: policy.namespace().unwrap_or_default(),
-            name: policy.name_any(),
-            status: looked.status,
-            decisions: looked.decisions,
-            errors: looked.errors,
-            is_invalid: looked.is_invalid,
-        }
+        let looked = image_update_policy::look_once(policy, wakes, &context);
+        finding(policy, seen.policies.one(looked).await)
     });
     let mut policies = join_all(looked).await;
     policies
@@ -224,6 +228,17 @@ pub async fn look(
         notes: journal.notes(),
         diagnostics,
     })
+}
+
+fn finding(policy: &ImageUpdatePolicy, looked: Looked) -> Finding {
+    Finding {
+        namespace: policy.namespace().unwrap_or_default(),
+        name: policy.name_any(),
+        status: looked.status,
+        decisions: looked.decisions,
+        errors: looked.errors,
+        is_invalid: looked.is_invalid,
+    }
 }
 
 /// The objects, with those that annotations stand for. A policy of an Application's name goes before

@@ -115,6 +115,15 @@ impl Shards {
         !self.are_on() || self.share().policies.contains(&key(policy))
     }
 
+    /// How many policies are this replica's.
+    pub(super) fn policies(&self, context: &Context) -> usize {
+        if self.are_on() {
+            self.share().policies.len()
+        } else {
+            context.policies.state().len()
+        }
+    }
+
     /// What this replica does for a watch.
     pub(super) fn part_of(&self, watch: &ObjectMeta) -> Part {
         if !self.are_on() {

@@ -118,8 +118,57 @@ async fn get_says_why_an_image_is_held_and_release_lets_it_go() {
     scene.says(&["release", "shop"], "policy/shop released\n");
     scene.world.kustomization_says("newTag: 1.1.0").await;
 
-    let ran = scene.run(&["get", "none"]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    let ran = scene.run(&["suspend", "none"]);
-    assert!(ran.stderr.contains("not found"), "{ran:?}");
+    scene.world.policy_becomes("shop", "Succeeded").await;
+    scene.says(
+        &["release", "shop"],
+        "policy/shop released; nothing of it was held\n",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rules_refuse_is_pinned_with_a_warning() {
+    let scene = Scene::start().await;
+    let pushed = scene.registry.push("team/app", "1.1.0-rc.1").await;
+    pushed.expect("the image is pushed");
+    let ran = scene.run(&["pin", "shop", "web=1.1.0-rc.1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.text(), "policy/shop pins web=1.1.0-rc.1\n");
+    assert!(
+        ran.stderr
+            .starts_with("warning: the rules of web refuse 1.1.0-rc.1: "),
+        "{ran:?}"
+    );
+    scene.world.kustomization_says("newTag: 1.1.0-rc.1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn get_shows_what_kubectl_does_of_both_kinds() {
+    let scene = Scene::start().await;
+    scene.world.policy_becomes("shop", "Succeeded").await;
+    let ran = scene.run(&["get", "--watches"]);
+    let lines: Vec<Vec<&str>> = ran
+        .done()
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines[0][2..5], ["READY", "IMAGES", "APPS"], "{ran:?}");
+    assert_eq!(lines[1][1..4], ["shop", "True", "1/1"], "{ran:?}");
+    assert_eq!(lines[2], ["web", "UpToDate", "1.1.0", "1.1.0"], "{ran:?}");
+    assert_eq!(
+        lines[4][2..6],
+        ["IMAGE", "LATEST", "TAGS", "READY"],
+        "{ran:?}"
+    );
+    assert_eq!(lines[5][1], "app", "{ran:?}");
+    assert_eq!(lines[5][3..6], ["1.1.0", "2", "True"], "{ran:?}");
+
+    let json = scene.run(&["get", "--watches", "-ojson"]).json();
+    let (policy, watch) = (&json["policies"][0], &json["watches"][0]);
+    assert_eq!(policy["images"][0]["state"], "UpToDate", "{json}");
+    assert!(
+        policy["lastWrite"].is_string() && policy["created"].is_string(),
+        "{json}"
+    );
+    assert_eq!(watch["tags"], 2, "{json}");
+    assert_eq!(watch["latest"], "1.1.0", "{json}");
 }

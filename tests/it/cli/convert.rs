@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use image_update_operator::api::admission::Schema;
+use image_update_operator::api::v1alpha1::{ImageUpdatePolicy, ImageWatch};
 use serde_json::Value;
 
 use super::run;
@@ -14,6 +16,8 @@ const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/cli");
 async fn what_is_printed_is_accepted_by_an_api_server() {
     let mut refused = Vec::new();
     let mut kinds = Vec::new();
+    let policy = Schema::of::<ImageUpdatePolicy>();
+    let watch = Schema::of::<ImageWatch>();
     for entry in fs::read_dir(CASES).expect("there are cases") {
         let case = entry.expect("the folder can be read").path();
         if !name(&case).starts_with("convert-") {
@@ -23,6 +27,15 @@ async fn what_is_printed_is_accepted_by_an_api_server() {
         let ran = run(&["convert", "-f", "-"], &input);
         let documents: Vec<Value> = serde_yaml::from_multiple(ran.text()).expect("YAML is printed");
         for mut document in documents {
+            let schema = if document["kind"] == "ImageWatch" {
+                &watch
+            } else {
+                &policy
+            };
+            // As `plan` does.
+            if let Err(refusals) = schema.admit(&document) {
+                refused.push(format!("{}: {refusals}", case.display()));
+            }
             let metadata = document["metadata"].as_object_mut();
             // Samples are applied to a namespace of the test's own choice.
             metadata.expect("an object has it").remove("namespace");

@@ -390,6 +390,21 @@ async fn wrong_files_are_refused_before_anything_is_asked() {
     check(scene.policy("shop", &image), "strategy");
     let mut policy = scene.policy("shop", &web());
     policy["spec"]["images"] = json!("web");
-    check(policy, "invalid type");
+    check(policy, "must be of type array");
+    let mut policy = scene.policy("shop", &web());
+    policy["spec"]["writeback"] = json!({});
+    check(
+        policy,
+        "unknown field \"spec.writeback\": did you mean writeBack?",
+    );
+    let mut policy = scene.policy("shop", &web());
+    policy["kind"] = json!("ImageUpdatePolcy");
+    scene.object("policy", &policy);
+    let ran = scene.run(&["plan", "-f", "objects"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.stderr.contains("has no kind \"ImageUpdatePolcy\""),
+        "{ran:?}"
+    );
     assert_eq!(scene.git.requests(), 0);
 }

@@ -7,13 +7,24 @@ use std::process::{Command, Stdio};
 
 use super::{Ran, run, run_with};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_image-update-operator");
+
 /// Every command that a user may call.
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 18] = [
     "run",
     "test",
     "explain",
     "edit",
     "template",
+    "get",
+    "suspend",
+    "resume",
+    "reconcile",
+    "pin",
+    "release",
+    "plan",
+    "apply",
+    "convert",
     "crds",
     "completion",
     "man",
@@ -69,47 +80,73 @@ fn help_and_version_are_data() {
 }
 
 #[test]
-fn each_shell_completes_each_command() {
+fn each_shell_has_a_script() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ran = run(&["completion", shell], "");
-        let script = ran.done();
-        for command in COMMANDS.iter().chain(&["helm-values", "ignore-tags"]) {
-            assert!(
-                script.contains(command),
-                "{shell} does not complete {command}"
-            );
-        }
+        assert!(
+            ran.done().contains("image-update-operator"),
+            "{shell}: {ran:?}"
+        );
     }
 }
 
+/// The examples of each command's help that need no server, in a folder with the files that they name.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "only bash knows what bash reads")]
-fn bash_reads_its_completion() {
-    let script = run(&["completion", "bash"], "");
-    let (function, _) = script
-        .done()
-        .split_once('(')
-        .expect("it begins with a function");
-    let ask = format!(
-        "COMP_WORDS=(image-update-operator edit '') COMP_CWORD=2\n\
-         {function} image-update-operator '' edit\n\
-         printf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
-    );
-    let output = Command::new("bash")
-        .args(["--norc", "-c", &format!("{}\n{ask}", script.done())])
-        .output()
-        .expect("bash is there");
-    let completed = String::from_utf8_lossy(&output.stdout);
-    let completed: Vec<&str> = completed.lines().collect();
-    for format in [
-        "helm-values",
-        "kustomization",
-        "argocd-source",
-        "manifests",
-        "markers",
+#[expect(clippy::disallowed_methods, reason = "they are lines for a shell")]
+fn examples_of_the_help_do_something() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let deployment = "spec: {template: {spec: {containers: [{name: web, image: 'nginx:1'}]}}}\n";
+    let marked = "image: nginx:1 # {\"$imagepolicy\": \"flux-system:web\"}\n";
+    for (name, text) in [
+        ("values.yaml", "image: {tag: '1'}\n".to_owned()),
+        ("kustomization.yaml", "images: []\n".to_owned()),
+        (
+            "deployment.yaml",
+            format!("kind: Deployment\napiVersion: apps/v1\n{deployment}---\n{marked}"),
+        ),
     ] {
-        assert!(completed.contains(&format), "{completed:?}");
+        std::fs::write(folder.path().join(name), text).expect("a file can be written");
     }
+    let mut ran = 0;
+    for command in [
+        "explain",
+        "edit helm-values",
+        "edit kustomization",
+        "edit argocd-source",
+        "edit manifests",
+        "edit markers",
+        "template commit",
+        "template branch",
+        "crds",
+        "completion",
+        "man",
+    ] {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let help = run(&words, "");
+        let (_, examples) = help
+            .done()
+            .split_once("\nExamples:\n")
+            .expect("there are examples");
+        let lines = examples.lines().map(str::trim);
+        let is_ours = |line: &&str| {
+            let needs_more = ["policy team", "kubectl", "man -l", "~/"];
+            !line.starts_with('#') && !needs_more.iter().any(|it| line.contains(it))
+        };
+        for line in lines.filter(is_ours) {
+            let line = line.replace("image-update-operator ", &format!("{PROGRAM} "));
+            let output = Command::new("bash")
+                .args(["--norc", "-o", "pipefail", "-c", &line])
+                .current_dir(folder.path())
+                .output()
+                .expect("bash is there");
+            assert!(
+                output.status.success() && output.stderr.is_empty(),
+                "{line}: {output:?}"
+            );
+            ran += 1;
+        }
+    }
+    assert!(ran >= 9, "only {ran} examples");
 }
 
 #[test]

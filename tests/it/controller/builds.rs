@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use image_update_operator::api::v1alpha1::{ImageState, ImageStatus, Reason};
+use image_update_operator::api::v1alpha1::{
+    ImageState, ImageStatus, ImageUpdatePolicy, ImageUpdatePolicyStatus, Reason,
+};
 use image_update_testkit::faulty_registry::FaultyRegistry;
 use image_update_testkit::recorder::Recorder;
 use image_update_testkit::registry::{PushOptions, Registry};
@@ -91,6 +93,25 @@ impl Scene {
             .await
     }
 
+    /// Asks for a look at the policy, and waits until the operator has had one.
+    async fn is_looked_at_again(&self) -> ImageUpdatePolicyStatus {
+        let world = &self.world;
+        world.request("ImageUpdatePolicy", "app").await;
+        let requested = async || {
+            let status = world.policy_status("app").await;
+            let policy = world.api::<ImageUpdatePolicy>().get("app").await;
+            let policy = policy.expect("the policy is there");
+            let asked = policy.metadata.annotations.unwrap_or_default();
+            let asked = asked.get("image-update.dev/requestedAt").cloned();
+            if status.last_handled_reconcile_at == asked {
+                Ok(status)
+            } else {
+                Err(format!("{asked:?} is not honoured yet"))
+            }
+        };
+        world.until(&"the request", requested).await
+    }
+
     /// The requests for manifests and configs so far.
     fn looks(&self) -> usize {
         let of = |part| self.recorder.count("GET", part) + self.recorder.count("HEAD", part);
@@ -116,7 +137,8 @@ async fn newest_build_goes_by_the_time_of_the_image_and_asks_once() {
     scene.run(json!({"strategy": {"newestBuild": {}}})).await;
     scene.world.kustomization_says("newTag: aa").await;
     scene.world.policy_becomes("app", "Succeeded").await;
-    assert_eq!(scene.recorder.count("GET", "/manifests/"), 4);
+    // The tag in use is asked for, too, though it is not listed; it is not there.
+    assert_eq!(scene.recorder.count("GET", "/manifests/"), 5);
     assert_eq!(scene.recorder.count("GET", "/blobs/"), 4);
     scene.recorder.forget();
     scene.push("bb", Some(50), &[]).await;
@@ -182,14 +204,15 @@ async fn policies_of_one_repository_share_what_is_learnt() {
     scene.world.policy_becomes("app", "Succeeded").await;
     scene.world.policy_becomes("api", "Succeeded").await;
     let requests = scene.recorder.requests();
+    // The tag in use is asked for, too, though it is not listed; it is not there.
     assert_eq!(
         scene.recorder.count("HEAD", "/manifests/"),
-        3,
+        4,
         "{requests:#?}"
     );
     assert_eq!(
         scene.recorder.count("GET", "/manifests/"),
-        3,
+        4,
         "{requests:#?}"
     );
     assert_eq!(scene.recorder.count("GET", "/blobs/"), 3, "{requests:#?}");
@@ -243,6 +266,47 @@ async fn a_failing_registry_never_leads_to_an_older_build() {
     scene.recorder.behave();
     scene.world.request("ImageUpdatePolicy", "app").await;
     scene.world.kustomization_says("newTag: aa").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newest_build_stays_when_its_tag_vanishes_from_the_list_and_from_the_registry() {
+    let mut scene = Scene::start().await;
+    for (tag, age) in [("zz", 300), ("aa", 100), ("mm", 200)] {
+        scene.push(tag, Some(age), &[]).await;
+    }
+    scene.run(json!({"strategy": {"newestBuild": {}}})).await;
+    scene.world.kustomization_says("newTag: aa").await;
+    scene.world.policy_becomes("app", "Succeeded").await;
+
+    let watch = |excluded: Value| {
+        let image = format!("{}/{PATH}", scene.recorder.host());
+        json!({"image": image, "excludeTags": excluded})
+    };
+    scene.world.watch("app", watch(json!(["^aa$"]))).await;
+    let message = scene.world.policy_becomes("app", "DowngradeRefused").await;
+    assert!(message.contains("mm, the best tag"), "{message}");
+
+    // Nobody can be asked when it was built any more, and nothing is in memory.
+    let deleted = scene.registry.delete_tag(PATH, "aa").await;
+    deleted.expect("the tag is deleted");
+    scene.world.watch("app", watch(json!([]))).await;
+    scene.world.kill_operator();
+    scene.world.start_operator();
+    let spec = json!({"spec": {"interval": "31s"}});
+    scene.world.patch("ImageUpdatePolicy", "app", spec).await;
+    let decided = async || {
+        let status = scene.is_looked_at_again().await;
+        match status.images[0].reason {
+            Reason::WatchNotReady => Err("the watch was not scanned yet".to_owned()),
+            reason => Ok(reason),
+        }
+    };
+    let reason = scene.world.until(&"a decision", decided).await;
+    assert_eq!(reason, Reason::DowngradeRefused);
+    assert!(scene.world.kustomization().contains("newTag: aa"));
+    scene.push("nn", Some(50), &[]).await;
+    scene.world.request("ImageWatch", "app").await;
+    scene.world.kustomization_says("newTag: nn").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -372,24 +436,7 @@ async fn a_reproducible_build_is_as_old_as_its_first_sighting() {
     scene.world.kill_operator();
     scene.world.start_operator();
     scene.world.request("ImageWatch", "app").await;
-    scene.world.request("ImageUpdatePolicy", "app").await;
-    let world = &scene.world;
-    let requested = async || {
-        let status = world.policy_status("app").await;
-        let policy = world
-            .api::<image_update_operator::api::v1alpha1::ImageUpdatePolicy>()
-            .get("app")
-            .await
-            .expect("the policy is there");
-        let asked = policy.metadata.annotations.unwrap_or_default();
-        let asked = asked.get("image-update.dev/requestedAt").cloned();
-        if status.last_handled_reconcile_at == asked {
-            Ok(status)
-        } else {
-            Err(format!("{asked:?} is not honoured yet"))
-        }
-    };
-    let status = world.until(&"the request", requested).await;
+    let status = scene.is_looked_at_again().await;
     assert_eq!(
         status.images[0].held_until.as_ref().map(|it| it.0),
         Some(until)

@@ -10,13 +10,15 @@ use image_update_testkit::apiserver::proxy::{Mode, Proxy};
 use image_update_testkit::git_server::Fault;
 use image_update_testkit::process::{Child, free_port};
 use image_update_testkit::registry::Registry;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
 use super::crash::one_commit_a_change;
 use super::leader::{ended, terminate};
 use super::main_job::running;
+use super::unscanned::last_write_is_the_tip;
 use crate::world::{GIT_PASSWORD, World};
 
 /// An operator that reaches the API server through a proxy, with 1.0.0 deployed.
@@ -78,6 +80,43 @@ async fn an_api_server_that_throttles_is_waited_for() {
     world.policy_becomes("app", "Succeeded").await;
     one_commit_a_change(&world, "1.2.0");
     assert_eq!(world.commits().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_of_a_watch_that_is_not_taken_keeps_no_tag_back() {
+    let (world, registry, proxy, _operator) = behind_a_proxy(&[]).await;
+    // Without a word from the watch it would be looked at after the test.
+    let spec = json!({"spec": {"interval": "1h"}});
+    world.patch("ImageUpdatePolicy", "app", spec).await;
+    last_write_is_the_tip(&world).await;
+    proxy.refuse_statuses("imagewatches", 1);
+    release(&world, &registry, "1.2.0").await;
+    assert_eq!(proxy.statuses_left(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_status_is_not_taken_is_told_later() {
+    let (world, registry, proxy, _operator) = behind_a_proxy(&[]).await;
+    last_write_is_the_tip(&world).await;
+    proxy.refuse_statuses("imageupdatepolicies", 2);
+    release(&world, &registry, "1.2.0").await;
+    last_write_is_the_tip(&world).await;
+    assert_eq!(proxy.statuses_left(), 0);
+    let history = world.policy_status("app").await.history;
+    assert_eq!(history[0].message, "web: 1.1.0 -> 1.2.0");
+    assert_eq!(history[1].message, "web: 1.0.0 -> 1.1.0");
+    // Events of one reason are one object, which counts them.
+    let told = async || {
+        let events = world.api::<Event>().list(&ListParams::default()).await;
+        let events = events.expect("events can be listed").items;
+        let mut events = events.into_iter();
+        let event = events.find(|it| it.reason.as_deref() == Some("Updated"));
+        match event.and_then(|event| event.series).map(|it| it.count) {
+            Some(2) => Ok(()),
+            count => Err(format!("{count:?}")),
+        }
+    };
+    world.until(&"an event for each write", told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

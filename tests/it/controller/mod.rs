@@ -26,4 +26,5 @@ mod strategies;
 mod targets;
 mod traces;
 mod two_operators;
+mod unscanned;
 mod webhooks;

@@ -116,3 +116,52 @@ async fn change_to_a_newer_tag_by_hand_is_no_revert() {
     world.policy_becomes("app", "DowngradeRefused").await;
     assert!(world.kustomization().contains("newTag: 1.5.0"));
 }
+
+/// Somebody asks for the very tag, by an annotation that changes no spec.
+#[tokio::test(flavor = "multi_thread")]
+async fn pin_writes_what_was_taken_back_and_what_is_taken_back_later_is_held() {
+    let (world, registry) = updated().await;
+    by_hand(&world, &registry, "1.0.0");
+    is_held(&world).await;
+    let annotations = json!({"image-update.dev/pins": r#"{"web": "1.1.0"}"#});
+    let patch = json!({"metadata": {"annotations": annotations}});
+    world.patch("ImageUpdatePolicy", "app", patch).await;
+    world.kustomization_says("newTag: 1.1.0").await;
+    world.policy_becomes("app", "Succeeded").await;
+    by_hand(&world, &registry, "1.0.0");
+    is_held(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_that_comes_to_a_folder_is_written_and_one_that_is_taken_back_is_held() {
+    let (mut world, registry) = World::with_app(&[("README.md", b"\n")]).await;
+    world.start_operator();
+    let pod = |tag: &str| {
+        let image = format!("{}/team/app:{tag}", registry.host());
+        format!("kind: Pod\nspec:\n  containers:\n  - image: {image}\n")
+    };
+    let commit = |path: &str, tag: &str| {
+        let committed = world
+            .git
+            .commit("env", "main", &[(path, pod(tag).as_bytes())], "By hand");
+        committed.expect("somebody commits");
+    };
+    commit("apps/a.yaml", "1.0.0");
+    let targets = json!([{"manifests": {"path": "apps"}}]);
+    let spec = json!({"writeBack": {"git": {"targets": targets}}});
+    let images = super::main_job::semver("app", "*");
+    world.policy("app", images, spec).await;
+    world.file_becomes("apps/a.yaml", &pod("1.1.0")).await;
+    world.policy_becomes("app", "Succeeded").await;
+
+    commit("apps/new.yaml", "1.0.0");
+    world.request("ImageUpdatePolicy", "app").await;
+    world.file_becomes("apps/new.yaml", &pod("1.1.0")).await;
+    world.policy_becomes("app", "Succeeded").await;
+
+    commit("apps/a.yaml", "1.0.0");
+    world.request("ImageUpdatePolicy", "app").await;
+    world.policy_becomes("app", "RevertedInGit").await;
+    world.file_becomes("apps/a.yaml", &pod("1.0.0")).await;
+    world.file_becomes("apps/new.yaml", &pod("1.1.0")).await;
+}

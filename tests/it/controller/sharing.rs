@@ -207,7 +207,68 @@ async fn an_unreadable_object_is_reported_and_the_others_go_on() {
     }
 }
 
-/// An API server whose kinds take any spec.
+/// What a newer version wrote, before it was taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_status_can_not_be_read_is_begun_anew() {
+    let (server, kube) = server_with_loose_schemas().await;
+    let registry = FaultyRegistry::start().await.expect("the registry starts");
+    registry.set_tags("team/app", ["1.0.0".to_owned()]);
+    let image = format!("{}/team/app", registry.host());
+    let api: Api<DynamicObject> = Api::namespaced_with(kube, "default", &resource("ImageWatch"));
+    let object = |part: &str, content: serde_json::Value| {
+        let mut object = json!({
+            "apiVersion": "image-update.dev/v1alpha1",
+            "kind": "ImageWatch",
+            "metadata": {"name": "app"},
+        });
+        object[part] = content;
+        Patch::Apply(object)
+    };
+    let spec = json!({"image": image, "interval": "10s", "timeout": "30s", "insecure": true});
+    let applied = api
+        .patch("app", &PatchParams::apply("test"), &object("spec", spec))
+        .await;
+    applied.expect("the loose schema takes it");
+    let status = object("status", json!({"latestTags": "all of them"}));
+    let written = api
+        .patch_status("app", &PatchParams::apply("image-update-operator"), &status)
+        .await;
+    written.expect("the loose schema takes it");
+
+    let operator = Launch::new(
+        "operator",
+        env!("CARGO_BIN_EXE_image-update-operator").into(),
+    )
+    .map(|launch| {
+        launch
+            .args(["run", "--metrics-address=0"])
+            .env("KUBECONFIG", server.kubeconfig().display().to_string())
+    })
+    .and_then(Launch::spawn)
+    .expect("the operator starts");
+    crate::world::until(
+        &"a status that can be read",
+        || operator.log_tail().to_string(),
+        async || {
+            let object = api.get("app").await.map_err(|error| error.to_string())?;
+            let status = &object.data["status"];
+            if status["latestTags"] == json!(["1.0.0"]) {
+                Ok(())
+            } else {
+                Err(status.to_string())
+            }
+        },
+    )
+    .await;
+    assert!(
+        operator
+            .log_tail()
+            .to_string()
+            .contains("The object can't be read")
+    );
+}
+
+/// An API server whose kinds take any spec and status.
 async fn server_with_loose_schemas() -> (ApiServer, Client) {
     let server = ApiServer::start()
         .await
@@ -221,13 +282,15 @@ async fn server_with_loose_schemas() -> (ApiServer, Client) {
     let api: Api<CustomResourceDefinition> = Api::all(kube.clone());
     for name in names {
         let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-        let patch = json!([{
-            "op": "replace",
-            "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec",
-            "value": anything,
-        }]);
+        let patch = ["spec", "status"].map(|part| {
+            json!({
+                "op": "replace",
+                "path": format!("/spec/versions/0/schema/openAPIV3Schema/properties/{part}"),
+                "value": anything,
+            })
+        });
         let patch: Patch<()> =
-            Patch::Json(serde_json::from_value(patch).expect("the patch is a JSON patch"));
+            Patch::Json(serde_json::from_value(json!(patch)).expect("it is a JSON patch"));
         api.patch(&name, &PatchParams::default(), &patch)
             .await
             .expect("the CRD can be patched");

@@ -2,7 +2,8 @@
 //!
 //! What is not known yet is asked for, the best first and no more than needed: where tags are
 //! ordered by their text, the image of the tag that would be written, then that of the next one
-//! if it is refused. Newest build needs the time of every tag that passes the filters.
+//! if it is refused. Newest build needs the time of every tag that passes the filters, and that of
+//! the current one, wherever it is to be had: it never goes below it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,8 @@ use super::format::Current;
 use super::{DigestRule, Digests, ImageInput};
 use crate::image::{Candidate, Digest, Sightings, Tag};
 use crate::policy::{
-    self, Decision, Look, Policy, Refusal, Rejection, Rule, ranked_except, select, select_except,
+    self, Decision, Facts, Look, Policy, Refusal, Rejection, Rule, ranked_knowing, select,
+    select_knowing,
 };
 
 /// The most images that are looked at for one tag to write. Where this many are refused, none is
@@ -28,6 +30,9 @@ pub struct Known<'a> {
     pub sightings: &'a Sightings,
     /// The time.
     pub now: Timestamp,
+    /// The tag that was in use last and when its image was built, as somebody wrote it down.
+    /// Newest build goes by it where the registry has lost the image.
+    pub last: Option<&'a Candidate>,
 }
 
 /// A better tag than the selected one that a check refuses.
@@ -70,11 +75,10 @@ pub fn choose_tag(image: &ImageInput<'_>, current: Option<&str>, digests: &Diges
 pub(super) fn choose(image: &ImageInput<'_>, current: &Current, digests: &Digests) -> Choice {
     let policy = image.policy;
     let is_pinned = policy.pin.is_some();
-    let is_by_time = policy.strategy.name().needs_build_time() && !is_pinned;
     let has_checks = !policy.checks.is_empty() && !is_pinned;
-    if !is_by_time {
+    if !is_by_time(policy) {
         return if has_checks {
-            check(image, current, digests, image.candidates, Vec::new())
+            check(image, current, digests, image.candidates, Vec::new(), None)
         } else {
             decided(select(policy, current.tag.as_deref(), image.candidates))
         };
@@ -85,12 +89,26 @@ pub(super) fn choose(image: &ImageInput<'_>, current: &Current, digests: &Digest
     }
     let refused = unusable(image);
     let dated = dated(image);
+    let built = current_built(image, current);
     if has_checks {
-        check(image, current, digests, &dated, refused)
+        check(image, current, digests, &dated, refused, built)
     } else {
-        let current = current.tag.as_deref();
-        decided(select_except(policy, current, &dated, &refused))
+        let facts = Facts {
+            refused: &refused,
+            current_built: built,
+        };
+        decided(select_knowing(
+            policy,
+            current.tag.as_deref(),
+            &dated,
+            &facts,
+        ))
     }
+}
+
+/// Whether the times of builds decide.
+pub(super) fn is_by_time(policy: &Policy) -> bool {
+    policy.strategy.name().needs_build_time() && policy.pin.is_none()
 }
 
 fn decided(decision: Decision) -> Choice {
@@ -101,29 +119,45 @@ fn decided(decision: Decision) -> Choice {
     }
 }
 
-/// The tags that newest build needs the time of, the current one included: without its time a
-/// newer one could be replaced by an older one.
+/// The tags that newest build needs the time of, the current one included, listed or not: without
+/// its time a newer one could be replaced by an older one.
 fn without_time(image: &ImageInput<'_>, current: &Current) -> Vec<Tag> {
-    let is_current =
-        |candidate: &&Candidate| current.tag.as_deref() == Some(candidate.tag.as_str());
+    let current = current.tag.iter().filter_map(|tag| tag.parse().ok());
+    // Where there is nothing to select from, nothing is compared with it.
+    let current = current.filter(|_| !image.candidates.is_empty());
     let needed = policy::without_build_time(image.policy, image.candidates);
     let mut unknown: Vec<Tag> = needed
-        .chain(image.candidates.iter().filter(is_current))
-        .filter(|candidate| !image.known.looks.contains_key(&candidate.tag))
         .map(|candidate| candidate.tag.clone())
+        .chain(current)
+        .filter(|tag| !image.known.looks.contains_key(tag))
         .collect();
     unknown.sort_unstable();
     unknown.dedup();
     unknown
 }
 
+/// When the image of the current tag was built: as the registry has it, or as it was written down
+/// while the registry had it.
+pub(super) fn current_built(image: &ImageInput<'_>, current: &Current) -> Option<Timestamp> {
+    let current: Tag = current.tag.as_ref()?.parse().ok()?;
+    let last = image.known.last.filter(|last| last.tag == current);
+    built(image, &current).or_else(|| last.and_then(Candidate::build_time))
+}
+
+/// When the image of a tag was built, as the registry has it.
+pub(super) fn built(image: &ImageInput<'_>, tag: &Tag) -> Option<Timestamp> {
+    match image.known.looks.get(tag)? {
+        Look::Found(found) => found.built(&image.policy.checks.platforms),
+        Look::Gone => None,
+    }
+}
+
 /// The candidates with the times of their builds.
 fn dated(image: &ImageInput<'_>) -> Vec<Candidate> {
-    let wanted = &image.policy.checks.platforms;
     let date = |candidate: &Candidate| match image.known.looks.get(&candidate.tag) {
-        Some(Look::Found(found)) => Candidate {
+        Some(Look::Found(_)) => Candidate {
             tag: candidate.tag.clone(),
-            created: found.built(wanted),
+            created: built(image, &candidate.tag),
         },
         Some(Look::Gone) | None => candidate.clone(),
     };
@@ -155,12 +189,17 @@ fn check(
     digests: &Digests,
     candidates: &[Candidate],
     mut refused: Vec<Rejection>,
+    current_built: Option<Timestamp>,
 ) -> Choice {
     let policy = image.policy;
     let current_tag = current.tag.as_deref();
     let mut withheld: Vec<Withheld> = Vec::new();
     let mut passed = None;
-    for candidate in ranked_except(policy, current_tag, candidates, &refused) {
+    let facts = Facts {
+        refused: &refused,
+        current_built,
+    };
+    for candidate in ranked_knowing(policy, current_tag, candidates, &facts) {
         let tag = &candidate.tag;
         let followed = match followed(image, tag, digests) {
             Ok(followed) => followed,
@@ -192,7 +231,11 @@ fn check(
         tag: it.tag.clone(),
         rule: it.refusal.rule(),
     }));
-    let decision = select_except(policy, current_tag, candidates, &refused);
+    let facts = Facts {
+        refused: &refused,
+        current_built,
+    };
+    let decision = select_knowing(policy, current_tag, candidates, &facts);
     let decision = match (&passed, withheld.first()) {
         (None, Some(best)) => withhold(decision, best),
         (Some(_), _) | (None, None) => decision,

@@ -15,6 +15,8 @@ mod target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use jiff::Timestamp;
+
 use crate::image::{Candidate, Digest, Repository, Tag};
 use crate::policy::{Decision, Policy, Reason};
 use crate::remote::RepoPath;
@@ -137,6 +139,10 @@ pub struct Placement {
     pub application: Option<String>,
     /// The tag or digest that the target says now.
     pub current: Option<String>,
+    /// When the image of the current tag was built, where newest build decides and that is known.
+    pub current_built: Option<Timestamp>,
+    /// The same of the tag that should run.
+    pub selected_built: Option<Timestamp>,
     /// The tag that should run, and why; `None` if the target can't be read.
     pub decision: Option<Decision>,
     /// Better tags than the selected one that the policy's checks refuse, the best first.
@@ -357,6 +363,8 @@ fn broken(image: &ImageInput<'_>, target: &Target, problem: &TargetProblem) -> P
         file: None,
         application: target.application_name(),
         current: None,
+        current_built: None,
+        selected_built: None,
         decision: None,
         withheld: Vec::new(),
         digest: None,

@@ -1,6 +1,6 @@
 //! One image in one file: what stands there, what should, and the edits in between.
 
-use super::choice::{Choice, choose};
+use super::choice::{Choice, built, choose, current_built, is_by_time};
 use super::digest::{WantedDigest, wanted_digest};
 use super::format::{self, Current, Edits, FormatError};
 use super::settled::TakenBack;
@@ -49,6 +49,8 @@ impl File<'_> {
             file: Some(self.path.clone()),
             application: self.target.application_name(),
             current: current.tag.clone().or_else(|| current.digest.clone()),
+            current_built: None,
+            selected_built: None,
             decision: None,
             withheld: Vec::new(),
             digest: None,
@@ -161,6 +163,11 @@ fn choose_into(
             return None;
         }
     };
+    if is_by_time(image.policy) {
+        placement.current_built = current_built(image, current);
+        let selected = decision.selected.as_ref();
+        placement.selected_built = selected.and_then(|tag| built(image, tag));
+    }
     let Some(tag) = decision.selected.clone() else {
         placement.state = State::Refused(decision.reason.clone());
         placement.decision = Some(decision);

@@ -34,6 +34,7 @@ struct Image {
     looks: BTreeMap<Tag, Look>,
     sightings: Sightings,
     now: Timestamp,
+    last: Option<Candidate>,
 }
 
 impl Image {
@@ -55,6 +56,7 @@ impl Image {
             looks: BTreeMap::new(),
             sightings: Sightings::new(NOW),
             now: NOW,
+            last: None,
         }
     }
 
@@ -100,6 +102,7 @@ impl Image {
                 looks: &self.looks,
                 sightings: &self.sightings,
                 now: self.now,
+                last: self.last.as_ref(),
             },
         }
     }

@@ -45,12 +45,14 @@ pub(super) fn candidate_key<'t>(
     }
 }
 
-/// The key of the current tag, if the strategy can read it. It need not be in the range.
+/// The key of the current tag, if the strategy can read it. It need not be in the range. `built` is
+/// when its image was built, if no candidate tells.
 pub(super) fn current_key<'t>(
     strategy: &Strategy,
     current: &str,
     text: &'t str,
     candidates: &[Candidate],
+    built: Option<Timestamp>,
 ) -> Option<Key<'t>> {
     match strategy {
         Strategy::Semver(_) => Version::parse(text).ok().map(Key::Version),
@@ -58,6 +60,7 @@ pub(super) fn current_key<'t>(
             .iter()
             .find(|candidate| candidate.tag.as_str() == current)
             .and_then(Candidate::build_time)
+            .or(built)
             .map(Key::Time),
         Strategy::Alphabetical(_) => Some(Key::Text(text)),
         Strategy::Numerical(_) => Decimal::parse(text).map(Key::Number),

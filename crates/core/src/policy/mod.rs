@@ -3,7 +3,7 @@
 //! [`select`] looks at a policy, the current tag and the tags there are, and gives a [`Decision`]
 //! that says why each other tag lost. It reads no clock and asks no registry: what needs more
 //! facts than a [`Candidate`](crate::image::Candidate) has, the [`Checks`], is for the caller,
-//! who goes down [`ranked`] and selects again with [`select_except`].
+//! who goes down [`ranked`] and selects again with [`select_knowing`].
 
 mod allow_tags;
 mod checks;
@@ -28,7 +28,7 @@ pub use extract::{Extract, ExtractError};
 pub use filter::{Filter, Pattern, PatternError};
 pub use glob::{Glob, GlobError};
 pub use regexp::{Regexp, RegexpError};
-pub use selection::{ranked, ranked_except, select, select_except, without_build_time};
+pub use selection::{Facts, ranked, ranked_knowing, select, select_knowing, without_build_time};
 pub use strategy::{Order, Strategy, StrategyError, StrategyName, StrategyNameError};
 
 use crate::image::Tag;

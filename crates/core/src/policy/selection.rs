@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::Policy;
 use super::decision::{Decision, Reason, Rejection, Rule};
 use super::key::{Key, candidate_key, current_key};
@@ -20,7 +22,7 @@ use crate::image::{Candidate, Excerpt, Tag};
 /// - `current` missing, or nothing the strategy can read: selected.
 ///
 /// The current tag needs neither be a candidate nor pass the filter. Newest build knows its time
-/// only if it is a candidate.
+/// only if it is a candidate, or from [`Facts::current_built`].
 ///
 /// A tag is never invented: the selected one is one of `candidates`. Their order does not matter
 /// for what is selected; `rejected` keeps it.
@@ -38,23 +40,34 @@ use crate::image::{Candidate, Excerpt, Tag};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn select(policy: &Policy, current: Option<&str>, candidates: &[Candidate]) -> Decision {
-    select_except(policy, current, candidates, &[])
+    select_knowing(policy, current, candidates, &Facts::default())
 }
 
-/// Selects as [`select`] does from the candidates that are not among `refused`.
+/// What the caller of a selection knows besides the candidates.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// Candidates that are not selected, each with the rule it fails.
+    pub refused: &'a [Rejection],
+    /// When the image of the current tag was built, where no candidate tells: a tag that the
+    /// registry lists no more is none, and newest build must not go below it all the same.
+    pub current_built: Option<Timestamp>,
+}
+
+/// Selects as [`select`] does, by what else is known.
 ///
-/// This is for rules that need more than a tag and its time. The caller looks at the selected
-/// tag, and if its image has not the platforms wanted or is too young, adds it to `refused` with
-/// that rule and selects again. Refused tags keep the rule they come with.
-pub fn select_except(
+/// Refusals are for rules that need more than a tag and its time. The caller looks at the selected
+/// tag, and if its image has not the platforms wanted or is too young, adds it to
+/// [`Facts::refused`] with that rule and selects again. Refused tags keep the rule they come with.
+pub fn select_knowing(
     policy: &Policy,
     current: Option<&str>,
     candidates: &[Candidate],
-    refused: &[Rejection],
+    facts: &Facts<'_>,
 ) -> Decision {
-    let texts = texts(policy, candidates, refused);
+    let texts = texts(policy, candidates, facts.refused);
     let keys = keys(policy, candidates, &texts);
     let best = best(policy, candidates, &keys);
+    let current = CurrentTag::read(policy, current, facts);
     let (selected, reason) = match best {
         Some((best, key)) => conclude(policy, current, candidates, best, key),
         None => (None, reason_for_none(policy, &keys)),
@@ -91,19 +104,19 @@ pub fn ranked<'a>(
     current: Option<&str>,
     candidates: &'a [Candidate],
 ) -> impl Iterator<Item = &'a Candidate> + use<'a> {
-    ranked_except(policy, current, candidates, &[])
+    ranked_knowing(policy, current, candidates, &Facts::default())
 }
 
-/// The candidates that [`ranked`] gives and that are not among `refused`.
-pub fn ranked_except<'a>(
+/// The candidates that [`ranked`] gives by what else is known.
+pub fn ranked_knowing<'a>(
     policy: &Policy,
     current: Option<&str>,
     candidates: &'a [Candidate],
-    refused: &[Rejection],
+    facts: &Facts<'_>,
 ) -> impl Iterator<Item = &'a Candidate> + use<'a> {
-    let texts = texts(policy, candidates, refused);
+    let texts = texts(policy, candidates, facts.refused);
     let keys = keys(policy, candidates, &texts);
-    let current = CurrentTag::read(policy, current);
+    let current = CurrentTag::read(policy, current, facts);
     let floor = current
         .as_ref()
         .filter(|_| !policy.allow_downgrade && policy.pin.is_none())
@@ -237,7 +250,7 @@ fn compare(
 /// Compares the best candidate with the current tag.
 fn conclude<'a>(
     policy: &Policy,
-    current: Option<&str>,
+    current: Option<CurrentTag<'_>>,
     candidates: &[Candidate],
     best: &'a Candidate,
     best_key: Key<'_>,
@@ -249,7 +262,7 @@ fn conclude<'a>(
     if matches!(policy.strategy, super::Strategy::Digest(_)) {
         return (Some(&best.tag), Reason::Followed { selected });
     }
-    let Some(current) = CurrentTag::read(policy, current) else {
+    let Some(current) = current else {
         return (Some(&best.tag), Reason::NoCurrent { selected });
     };
     if current.whole == best.tag.as_str() {
@@ -317,17 +330,23 @@ struct CurrentTag<'c> {
     whole: &'c str,
     /// None if the pattern to extract is not found in it.
     text: Option<Cow<'c, str>>,
+    /// See [`Facts::current_built`].
+    built: Option<Timestamp>,
 }
 
 impl<'c> CurrentTag<'c> {
     /// No text is no current tag.
-    fn read(policy: &Policy, current: Option<&'c str>) -> Option<Self> {
+    fn read(policy: &Policy, current: Option<&'c str>, facts: &Facts<'_>) -> Option<Self> {
         let whole = current.filter(|current| !current.is_empty())?;
         let text = match &policy.filter.extract {
             Some(extract) if policy.strategy.name().orders_by_text() => extract.apply(whole),
             _ => Some(Cow::Borrowed(whole)),
         };
-        Some(Self { whole, text })
+        Some(Self {
+            whole,
+            text,
+            built: facts.current_built,
+        })
     }
 
     fn key(&self, policy: &Policy, candidates: &[Candidate]) -> Option<Key<'_>> {
@@ -336,6 +355,7 @@ impl<'c> CurrentTag<'c> {
             self.whole,
             self.text.as_deref()?,
             candidates,
+            self.built,
         )
     }
 }

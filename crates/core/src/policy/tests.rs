@@ -43,6 +43,13 @@ fn candidates(text: &str) -> Vec<Candidate> {
         .collect()
 }
 
+fn refusing(refused: &[Rejection]) -> Facts<'_> {
+    Facts {
+        refused,
+        ..Facts::default()
+    }
+}
+
 fn strategy(text: &str) -> Strategy {
     let (name, constraint) = text
         .split_once(' ')
@@ -341,7 +348,7 @@ mod refusals_of_the_caller {
             rule: Rule::TooYoung,
         }];
         let tags = candidates("1.0.0 1.1.0 1.2.0");
-        let decision = select_except(&policy("semver"), Some("1.0.0"), &tags, &refused);
+        let decision = select_knowing(&policy("semver"), Some("1.0.0"), &tags, &refusing(&refused));
         assert_eq!(decision.selected, Some(tag("1.1.0")));
         assert!(decision.rejected.contains(&refused[0]), "{decision}");
     }
@@ -353,7 +360,12 @@ mod refusals_of_the_caller {
             rule: Rule::PlatformMissing,
         }];
         let policy = pinning("1.2.0", policy("semver"));
-        let decision = select_except(&policy, None, &candidates("1.0.0 1.2.0"), &refused);
+        let decision = select_knowing(
+            &policy,
+            None,
+            &candidates("1.0.0 1.2.0"),
+            &refusing(&refused),
+        );
         assert_eq!(
             decision.reason,
             Reason::PinUnavailable { pin: tag("1.2.0") }

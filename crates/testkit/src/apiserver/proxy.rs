@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State as FromState;
-use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use futures::StreamExt as _;
 use kube::Client;
 use serde_json::json;
@@ -56,6 +56,8 @@ struct Record {
     expired: usize,
     /// How many requests were refused.
     refused: usize,
+    /// Of which kind, by its plural, how many writes of a status are still to be refused.
+    statuses: (&'static str, usize),
 }
 
 impl Proxy {
@@ -87,6 +89,7 @@ impl Proxy {
                 cut: CancellationToken::new(),
                 expired: 0,
                 refused: 0,
+                statuses: ("", 0),
             }),
         });
         let router = Router::new()
@@ -127,6 +130,16 @@ impl Proxy {
         record.cut();
     }
 
+    /// Answers the next `count` writes of statuses of a kind, named by its plural, with 500.
+    pub fn refuse_statuses(&self, plural: &'static str, count: usize) {
+        self.state.record().statuses = (plural, count);
+    }
+
+    /// How many writes of statuses are still to be refused.
+    pub fn statuses_left(&self) -> usize {
+        self.state.record().statuses.1
+    }
+
     /// How many watches are still to be refused as expired.
     pub fn expired_left(&self) -> usize {
         self.state.record().expired
@@ -150,7 +163,9 @@ impl Record {
     }
 
     /// The answer that a request gets instead of the server's.
-    fn refusal(&mut self, is_watch: bool) -> Option<Response<Body>> {
+    fn refusal(&mut self, request: &Request<Body>) -> Option<Response<Body>> {
+        let query = request.uri().query().unwrap_or_default();
+        let is_watch = query.split('&').any(|it| it == "watch=true");
         let status = |code: u16, reason: &str| {
             json!({
                 "kind": "Status", "apiVersion": "v1", "status": "Failure",
@@ -174,6 +189,11 @@ impl Record {
                 let event = json!({"type": "ERROR", "object": status(410, "Expired")});
                 answer(StatusCode::OK, format!("{event}\n"))
             }
+            Mode::Pass if self.statuses.1 > 0 && is_status(request, self.statuses.0) => {
+                self.statuses.1 -= 1;
+                let body = status(500, "InternalError");
+                answer(StatusCode::INTERNAL_SERVER_ERROR, body.to_string())
+            }
             Mode::Pass => return None,
         };
         self.refused += 1;
@@ -181,15 +201,21 @@ impl Record {
     }
 }
 
+/// Whether the status of an object of a kind is written.
+fn is_status(request: &Request<Body>, plural: &str) -> bool {
+    let path = request.uri().path();
+    request.method() == Method::PATCH
+        && path.ends_with("/status")
+        && path.contains(&format!("/{plural}/"))
+}
+
 async fn pass_on(
     FromState(state): FromState<Arc<State>>,
     request: Request<Body>,
 ) -> Response<Body> {
-    let query = request.uri().query().unwrap_or_default();
-    let is_watch = query.split('&').any(|it| it == "watch=true");
     let cut = {
         let mut record = state.record();
-        if let Some(refusal) = record.refusal(is_watch) {
+        if let Some(refusal) = record.refusal(&request) {
             return refusal;
         }
         record.cut.clone()

@@ -1,9 +1,10 @@
 //! What a status holds of the past, and what is made of it.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
 
 use super::*;
-use crate::api::v1alpha1::{Reason, WriteBackSpec};
+use crate::api::v1alpha1::{LastBuild, Reason, WriteBackSpec};
 
 #[test]
 fn value_is_known_on_its_branch_only() {
@@ -66,6 +67,7 @@ fn check_commits(
     let settled = Settled {
         values: BTreeMap::new(),
         branches: BTreeMap::from([(key(&remote(), &branch), commits(before))]),
+        builds: Builds::default(),
     };
     let seen = || Commit {
         branch: branch.clone(),
@@ -91,6 +93,47 @@ fn check_commits(
     assert_eq!(kept, commits(expected));
 }
 
+#[test]
+fn builds_outlive_a_change_of_the_spec_and_are_of_one_repository() {
+    let settled = before(2, Some("now"), None);
+    assert_eq!(settled.somewhere("web"), None);
+    let repository = |text: &str| text.parse().expect("the row's repository is one");
+    let last = |alias, image| settled.last_build(alias, &repository(image));
+    let known = last("web", "registry.example/app").expect("it is known");
+    assert_eq!(known.tag.as_str(), "1.1.0");
+    assert_eq!(known.created, Some(jiff::Timestamp::UNIX_EPOCH));
+    assert_eq!(last("web", "registry.example/other"), None);
+    assert_eq!(last("other", "registry.example/app"), None);
+    // Where nothing can be decided, it is kept.
+    let mut images = [ImageStatus {
+        last_build: None,
+        ..status().images.remove(0)
+    }];
+    settled.note(&mut images, &Err(Error::NoApplication));
+    assert_eq!(images[0].last_build, Some(last_build()));
+}
+
+#[test]
+fn pin_is_known_to_be_old_once_its_value_has_stood() {
+    let mut status = status();
+    let policy = policy(1, None);
+    assert!(!Settled::before(&policy, Some(&status)).was_pinned("web"));
+    if let Some(settled) = &mut status.images[0].settled {
+        settled.pinned = true;
+    }
+    let settled = Settled::before(&policy, Some(&status));
+    assert!(settled.was_pinned("web"));
+    assert!(!settled.was_pinned("other"));
+}
+
+fn last_build() -> LastBuild {
+    LastBuild {
+        image: "registry.example/app".to_owned(),
+        tag: "1.1.0".to_owned(),
+        time: Time(jiff::Timestamp::UNIX_EPOCH),
+    }
+}
+
 fn commit(number: u8) -> ObjectId {
     ObjectId::from_bytes_or_panic(&[number; 20])
 }
@@ -101,8 +144,16 @@ fn remote() -> RemoteUrl {
 
 /// What a policy of this generation knows from a status of generation 1.
 fn before(generation: i64, release: Option<&str>, branch: Option<&str>) -> Settled {
+    let mut status = status();
+    if let Some(settled) = &mut status.images[0].settled {
+        settled.branch = branch.map(str::to_owned);
+    }
+    Settled::before(&policy(generation, release), Some(&status))
+}
+
+fn policy(generation: i64, release: Option<&str>) -> ImageUpdatePolicy {
     let annotation = |value: &str| (annotations::RELEASE.to_owned(), value.to_owned());
-    let policy = ImageUpdatePolicy {
+    ImageUpdatePolicy {
         metadata: ObjectMeta {
             generation: Some(generation),
             annotations: Some(release.map(annotation).into_iter().collect()),
@@ -110,8 +161,11 @@ fn before(generation: i64, release: Option<&str>, branch: Option<&str>) -> Settl
         },
         spec: spec(),
         status: None,
-    };
-    let status = ImageUpdatePolicyStatus {
+    }
+}
+
+fn status() -> ImageUpdatePolicyStatus {
+    ImageUpdatePolicyStatus {
         observed_generation: Some(1),
         images: vec![ImageStatus {
             alias: "web".to_owned(),
@@ -124,8 +178,10 @@ fn before(generation: i64, release: Option<&str>, branch: Option<&str>) -> Settl
             held_until: None,
             settled: Some(SettledValue {
                 value: "1.1.0".to_owned(),
-                branch: branch.map(str::to_owned),
+                branch: None,
+                pinned: false,
             }),
+            last_build: Some(last_build()),
         }],
         settled_branches: vec![SettledBranch {
             repository: digest(&remote()),
@@ -133,8 +189,7 @@ fn before(generation: i64, release: Option<&str>, branch: Option<&str>) -> Settl
             commits: vec![commit(1).to_string(), "not a commit".to_owned()],
         }],
         ..ImageUpdatePolicyStatus::default()
-    };
-    Settled::before(&policy, Some(&status))
+    }
 }
 
 fn spec() -> crate::api::v1alpha1::ImageUpdatePolicySpec {

@@ -75,6 +75,17 @@ impl Image {
         self.looks = looks(text);
         self
     }
+
+    /// With what somebody wrote down of a tag: `tag@hour`.
+    fn remembering(mut self, text: &str) -> Self {
+        let (tag, look) = look(text);
+        let created = match look {
+            Look::Found(image) => image.built(&[]),
+            Look::Gone => None,
+        };
+        self.last = Some(Candidate { tag, created });
+        self
+    }
 }
 
 /// A file that says `current`, a tag or `tag@digest`; nothing if that is empty.
@@ -328,6 +339,59 @@ mod newest_build {
     }
 
     #[test]
+    fn a_tag_that_is_listed_no_more_is_not_gone_below() {
+        let image = || by_time("a b");
+        let asked = "awaiting look, looks at a, looks at b, looks at c";
+        check(&image(), "c", asked);
+        let refused = "refused DowngradeRefused";
+        check(&image().knowing("a@1 b@2 c@3"), "c", refused);
+        check(&image().knowing("a@1 b@3 c@2"), "c", "writes b");
+        let checked = image().at_least(1).knowing("a@1 b@2 c@3");
+        check(&checked, "c", refused);
+        let mut allowed = image().knowing("a@1 b@2 c@3");
+        allowed.policy.allow_downgrade = true;
+        check(&allowed, "c", "writes b");
+        // No tag can be looked at by this name.
+        check(&image().knowing("a@1 b@2"), "not a tag", "writes b");
+    }
+
+    #[test]
+    fn a_tag_that_is_gone_is_not_gone_below_as_far_as_it_is_remembered() {
+        let image = || by_time("a b").knowing("a@1 b@2 c!");
+        check(&image(), "c", "writes b");
+        check(&image().remembering("d@3"), "c", "writes b");
+        check(&image().remembering("c@0"), "c", "writes b");
+        let refused = "refused DowngradeRefused";
+        check(&image().remembering("c@3"), "c", refused);
+        let listed = by_time("a b c").knowing("a@1 b@2 c!").remembering("c@3");
+        check(&listed, "c", refused);
+        check(&image().remembering("c@1"), "c", "writes b");
+        // What the registry says goes before what was written down.
+        let moved = by_time("a b c").knowing("a@1 b@2 c@1").remembering("c@3");
+        check(&moved, "c", "writes b");
+    }
+
+    #[test]
+    fn a_placement_says_when_its_images_were_built() {
+        #[track_caller]
+        fn check_built(image: &Image, current: &str, expected: (Option<i64>, Option<i64>)) {
+            let plan = decide_one(image, FORMAT, &file(current), None);
+            let placement = &plan.placements[0];
+            let found = (placement.current_built, placement.selected_built);
+            assert_eq!(found, (expected.0.map(hour), expected.1.map(hour)));
+        }
+        let image = || by_time("a b").knowing("a@1 b@2 c!");
+        check_built(&image(), "a", (Some(1), Some(2)));
+        check_built(&image(), "c", (None, Some(2)));
+        check_built(&image().remembering("c@3"), "c", (Some(3), None));
+        check_built(
+            &by_semver("1.0.0").knowing("1.0.0@1"),
+            "1.0.0",
+            (None, None),
+        );
+    }
+
+    #[test]
     fn tags_without_a_usable_time_are_dropped_with_their_rule() {
         let image = by_time("a b c d")
             .on(&["linux/amd64"])
@@ -379,7 +443,11 @@ proptest! {
             }
             for (_, tag) in plan.missing_looks {
                 let patch: u8 = tag.as_str()[4..].parse().expect("the tag is one of ours");
-                let (tag, look) = look(&format!("{tag}@{}", built[&patch]));
+                // The current one is asked for though it is not listed.
+                let (tag, look) = match built.get(&patch) {
+                    Some(hour) => look(&format!("{tag}@{hour}")),
+                    None => look(&format!("{tag}!")),
+                };
                 prop_assert!(image.looks.insert(tag, look).is_none(), "asked for twice");
             }
         }

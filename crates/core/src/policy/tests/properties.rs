@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::{
-    Candidate, Policy, Rejection, Rule, extracting, pinning, policy, ranked, select, select_except,
-    tag,
+    Candidate, Policy, Rejection, Rule, extracting, pinning, policy, ranked, refusing, select,
+    select_knowing, tag,
 };
 
 fn any_policy() -> impl Strategy<Value = Policy> {
@@ -111,10 +111,10 @@ proptest! {
     ) {
         let mut refused = Vec::new();
         for candidate in ranked(&policy, Some(&current), &tags) {
-            let decision = select_except(&policy, Some(&current), &tags, &refused);
+            let decision = select_knowing(&policy, Some(&current), &tags, &refusing(&refused));
             prop_assert_eq!(decision.selected.as_ref(), Some(&candidate.tag));
             refused.push(Rejection { tag: candidate.tag.clone(), rule: Rule::TooYoung });
         }
-        prop_assert_eq!(select_except(&policy, Some(&current), &tags, &refused).selected, None);
+        prop_assert_eq!(select_knowing(&policy, Some(&current), &tags, &refusing(&refused)).selected, None);
     }
 }

@@ -180,6 +180,25 @@ mod newest_build {
     }
 
     #[test]
+    fn the_caller_may_know_the_current_tags_time() {
+        #[track_caller]
+        fn check_known(built: &str, expected: &str) {
+            let facts = Facts {
+                current_built: Some(built.parse().expect("the row's time is one")),
+                ..Facts::default()
+            };
+            let (policy, tags) = (policy("newest-build"), candidates(TAGS));
+            let decision = select_knowing(&policy, Some("gone"), &tags, &facts);
+            assert_eq!(decision.reason.name(), expected);
+            let ranked = ranked_knowing(&policy, Some("gone"), &tags, &facts);
+            assert_eq!(ranked.count() == 0, decision.selected.is_none());
+        }
+        check_known("2024-03-01T00:00:00Z", "RanksAbove");
+        check_known("2024-03-02T00:00:00Z", "RanksEqual");
+        check_known("2024-03-03T00:00:00Z", "DowngradeRefused");
+    }
+
+    #[test]
     fn nothing_is_extracted() {
         check(
             &extracting("^x", "$0", policy("newest-build")),
