@@ -129,7 +129,8 @@ async fn who_may_not_is_told_what_right_is_missing() {
         .await
         .expect("a token is given");
     let token = token.status.expect("it is there").token;
-    let text = scene.world.server.kubeconfig_with_token(&token);
+    let server = scene.world.server;
+    let text = server.kubeconfig_with_token(&token, &scene.world.namespace);
     let kubeconfig = scene.home.path().join("kubeconfig");
     std::fs::write(&kubeconfig, text.expect("there is one")).expect("a file can be written");
     for (arguments, verb) in [
