@@ -27,6 +27,9 @@ use serde_json::{Value, json};
 const IMAGES: usize = 200;
 /// Requests to the API server at once while objects are made and changed.
 const AT_ONCE: usize = 16;
+/// How many times as long as a look takes, none is taken afterwards: to search thousands of files, or
+/// list thousands of objects, keeps the cores from what is measured.
+const LOOK_SELDOM: u32 = 4;
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What a run looks at.
@@ -317,15 +320,17 @@ impl World {
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         loop {
+            let asked = Instant::now();
             let (count, is_all) = probe().await?;
             if is_all {
                 return Ok(());
             }
+            let pause = asked.elapsed() * LOOK_SELDOM;
             if started.elapsed() > PATIENCE {
                 println!("{}", operator.log_tail());
                 anyhow::bail!("{count} {what} after {PATIENCE:?}");
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(pause.max(Duration::from_millis(100))).await;
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the operator is told when it starts: the only reader of flags and environment.
 
+mod commit;
 mod leader;
+mod log;
 mod selector;
 mod shards;
 
@@ -12,11 +14,16 @@ use clap::{ArgAction, Args, ValueEnum};
 use image_update_core::duration::{self, DurationError};
 use zeroize::Zeroizing;
 
+pub use commit::CommitConfig;
 pub use leader::{LeaderConfig, pod_name};
+pub use log::{DEFAULT_LOG_LEVEL, LogConfig, LogFormat};
 pub use shards::{ShardConfig, ShardIndex};
 
 /// 32 MiB.
 pub const DEFAULT_GIT_CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Where a pod serves metrics and probes, as its Deployment says.
+const POD_METRICS_ADDRESS: &str = "0.0.0.0:8081";
 
 /// Settings of `run`. Each flag has an environment variable; the flag wins.
 #[derive(Args, Clone, Debug)]
@@ -30,7 +37,8 @@ pub struct RunConfig {
         long,
         env = "IMAGE_UPDATE_WATCH_NAMESPACES",
         value_name = "NAMESPACE,…",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = namespace
     )]
     pub watch_namespaces: Vec<String>,
 
@@ -67,7 +75,8 @@ pub struct RunConfig {
 
     /// Which policies may use Argo CD's own repository credentials (`credentials.argocd`): those of
     /// Argo CD's namespace, or all. With `all`, whoever may make policies and Applications can have
-    /// commits made as Argo CD, where the Application's project permits the repository.
+    /// commits made as Argo CD, where the Application's project permits its namespace and the
+    /// repository.
     #[arg(
         long,
         env = "IMAGE_UPDATE_ARGOCD_CREDENTIALS",
@@ -109,6 +118,10 @@ pub struct RunConfig {
         value_parser = interval
     )]
     pub interval: String,
+
+    /// What the commits of converted Applications' policies are like.
+    #[command(flatten)]
+    pub commit: CommitConfig,
 
     /// Converts annotations even while argocd-image-updater runs: the two then take turns.
     #[arg(long, env = "IMAGE_UPDATE_CONVERT_BESIDE_OLD_UPDATER")]
@@ -153,14 +166,9 @@ pub struct RunConfig {
     pub git_cache_bytes: usize,
 
     /// Where metrics and probes are served: `/metrics`, `/healthz` and `/readyz`, over plain HTTP.
-    /// Nowhere, if it is `0` or empty.
-    #[arg(
-        long,
-        env = "IMAGE_UPDATE_METRICS_ADDRESS",
-        value_name = "HOST:PORT",
-        default_value = "0.0.0.0:8081"
-    )]
-    pub metrics_address: String,
+    /// Nowhere, if it is `0` or empty. Unset: `0.0.0.0:8081` inside of a cluster, nowhere outside.
+    #[arg(long, env = "IMAGE_UPDATE_METRICS_ADDRESS", value_name = "HOST:PORT")]
+    pub metrics_address: Option<String>,
 
     /// Where `/debug/state` is served: what is queued, known and kept, as JSON; and
     /// `/debug/log-level`, which shows what is logged, and sets it. It names objects, registries and
@@ -200,6 +208,23 @@ pub struct RunConfig {
     )]
     pub shutdown_timeout: u64,
 }
+
+impl RunConfig {
+    /// Where metrics and probes are served.
+    pub fn metrics_address(&self) -> &str {
+        let unset = if is_in_cluster() {
+            POD_METRICS_ADDRESS
+        } else {
+            ""
+        };
+        self.metrics_address.as_deref().unwrap_or(unset)
+    }
+}
+
+/// What a flag names can't be used: a file that is not there, an address that is taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} can't be used")]
+pub struct UnusableFlag(pub &'static str);
 
 /// Settings of the receiver of registries' webhooks.
 #[derive(Args, Clone, Debug)]
@@ -303,6 +328,20 @@ fn ratio(text: &str) -> Result<f64, &'static str> {
     }
 }
 
+/// A name that a namespace may have: <https://datatracker.ietf.org/doc/html/rfc1123#section-2>.
+fn namespace(text: &str) -> Result<String, &'static str> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_named = (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| is_inner(byte) || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if is_named {
+        Ok(text.to_owned())
+    } else {
+        Err("a namespace has lower-case letters, digits and hyphens, 63 at most")
+    }
+}
+
 /// Why an interval can't be that of a watch.
 #[derive(Debug, thiserror::Error)]
 enum IntervalError {
@@ -332,51 +371,17 @@ pub enum ArgocdCredentials {
     All,
 }
 
-/// What is logged unless somebody says otherwise.
-pub const DEFAULT_LOG_LEVEL: &str = "info";
-
-/// Settings of the log, for every command.
-#[derive(Args, Clone, Debug)]
-pub struct LogConfig {
-    /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives of
-    /// tracing-subscriber such as `info,image_update_operator::git=debug`.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Logging",
-        env = "IMAGE_UPDATE_LOG_LEVEL",
-        value_name = "LEVEL",
-        default_value = DEFAULT_LOG_LEVEL
-    )]
-    pub log_level: String,
-
-    /// How the log is written, to standard error.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Logging",
-        env = "IMAGE_UPDATE_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text"
-    )]
-    pub log_format: LogFormat,
-}
-
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, ValueEnum, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One readable line an event.
-    Text,
-    /// One JSON object an event.
-    Json,
-}
-
 /// Where docker keeps its configuration: `$DOCKER_CONFIG/config.json`, else
 /// `~/.docker/config.json`; `None` without a home. The file need not be there.
 pub fn docker_config_file() -> Option<PathBuf> {
     let folder = variable("DOCKER_CONFIG").map(|folder| PathBuf::from(folder.as_str()));
     let folder = folder.or_else(|| Some(std::env::home_dir()?.join(".docker")))?;
     Some(folder.join("config.json"))
+}
+
+/// Whether this is a pod that talks to its own cluster.
+fn is_in_cluster() -> bool {
+    variable("KUBERNETES_SERVICE_HOST").is_some() && variable("KUBECONFIG").is_none()
 }
 
 /// The value of an environment variable; `None` if it is not set, empty, or not text. It may be a
@@ -408,5 +413,24 @@ mod tests {
         check("-0.5", None);
         check("NaN", None);
         check("half", None);
+    }
+
+    #[track_caller]
+    fn check_namespace(text: &str, is_one: bool) {
+        assert_eq!(namespace(text).is_ok(), is_one, "{text}");
+    }
+
+    #[test]
+    fn a_namespace_is_a_dns_label() {
+        check_namespace("team-a", true);
+        check_namespace("1", true);
+        check_namespace("", false);
+        check_namespace("*", false);
+        check_namespace("Team", false);
+        check_namespace("team a", false);
+        check_namespace("-a", false);
+        check_namespace("a-", false);
+        check_namespace(&"a".repeat(63), true);
+        check_namespace(&"a".repeat(64), false);
     }
 }

@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod argocd;
+mod blocking;
 pub mod cli;
 pub mod config;
 pub mod controller;

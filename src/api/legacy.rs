@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use image_update_core::legacy::{
-    GitCredentials, GitSettings, HelmKeys, ImageSettings, PluginKeys, PullSecret, Selection,
-    Settings, TargetSettings, WriteBackSettings,
+    CommitSettings, GitCredentials, GitSettings, HelmKeys, ImageSettings, PluginKeys, PullSecret,
+    Selection, Settings, TargetSettings, WriteBackSettings,
 };
+use image_update_core::message::MessageTemplate;
 use image_update_core::policy::{Order, Strategy};
 use kube::core::ObjectMeta;
 use sha2::{Digest as _, Sha256};
@@ -16,16 +17,12 @@ use sha2::{Digest as _, Sha256};
 use super::v1alpha1::{
     AlphabeticalStrategy, ApplicationSelector, ArgocdCredentialsSpec, ArgocdSourceTarget,
     ArgocdWriteBack, CommitAuthor, CommitSpec, CredentialsSpec, DigestPolicy, DigestStrategy,
-    GitWriteBack, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy, ImageUpdatePolicySpec,
-    ImageWatch, ImageWatchSpec, KustomizationTarget, KustomizeImage, LabelSelector,
-    LocalObjectReference, NewestBuildStrategy, NumericalStrategy, PluginImage, PushSpec,
-    SecretKeyReference, SemverStrategy, SortOrder, StrategySpec, TagRules, TargetSpec,
-    WatchReference, WriteBackSpec,
+    GitWriteBack, Granularity, HelmImage, HelmValuesTarget, ImageSpec, ImageUpdatePolicy,
+    ImageUpdatePolicySpec, ImageWatch, ImageWatchSpec, KustomizationTarget, KustomizeImage,
+    LabelSelector, LocalObjectReference, NewestBuildStrategy, NumericalStrategy, PluginImage,
+    PushSpec, SecretKeyReference, SemverStrategy, SigningSpec, SortOrder, StrategySpec, TagRules,
+    TargetSpec, WatchReference, WriteBackSpec,
 };
-
-/// Who the predecessor's commits are of.
-const AUTHOR_NAME: &str = "argocd-image-updater";
-const AUTHOR_EMAIL: &str = "noreply@argoproj.io";
 
 /// The most that a watch's name tells of its repository, in characters.
 const MAX_REPOSITORY_CHARACTERS: usize = 40;
@@ -39,19 +36,29 @@ pub struct Converted {
     pub watches: Vec<ImageWatch>,
 }
 
-/// Converts the settings of the Application `namespace`/`name`. `None` if no image remains, or
-/// where they are written is not known.
-pub fn convert(namespace: &str, name: &str, settings: &Settings) -> Option<Converted> {
+/// Converts the settings of the Application `namespace`/`name`, for commits like `commit`. `None` if
+/// no image remains, or where they are written is not known.
+pub fn convert(
+    namespace: &str,
+    name: &str,
+    settings: &Settings,
+    commit: &CommitSettings,
+) -> Option<Converted> {
     let application = ApplicationSelector {
         name: Some(name.to_owned()),
         ..ApplicationSelector::default()
     };
-    converted(namespace, name, application, settings)
+    converted(namespace, name, application, (settings, commit))
 }
 
-/// Converts one selection of the ImageUpdater `namespace`/`name`. The first of its selections gets a
-/// policy of its name, others have their number behind it.
-pub fn convert_selection(namespace: &str, name: &str, selection: &Selection) -> Option<Converted> {
+/// Converts one selection of the ImageUpdater `namespace`/`name`, for commits like `commit`. The
+/// first of its selections gets a policy of its name, others have their number behind it.
+pub fn convert_selection(
+    namespace: &str,
+    name: &str,
+    selection: &Selection,
+    commit: &CommitSettings,
+) -> Option<Converted> {
     let Selection {
         index,
         name_pattern,
@@ -71,16 +78,16 @@ pub fn convert_selection(namespace: &str, name: &str, selection: &Selection) -> 
         }),
         source: None,
     };
-    converted(namespace, &name, applications, settings)
+    converted(namespace, &name, applications, (settings, commit))
 }
 
 fn converted(
     namespace: &str,
     name: &str,
     applications: ApplicationSelector,
-    settings: &Settings,
+    (settings, commit): (&Settings, &CommitSettings),
 ) -> Option<Converted> {
-    let write_back = write_back(settings.write_back.as_ref()?);
+    let write_back = write_back(settings.write_back.as_ref()?, commit);
     if settings.images.is_empty() {
         return None;
     }
@@ -255,20 +262,20 @@ fn sort_order(order: Order) -> SortOrder {
     }
 }
 
-fn write_back(settings: &WriteBackSettings) -> WriteBackSpec {
+fn write_back(settings: &WriteBackSettings, commit: &CommitSettings) -> WriteBackSpec {
     match settings {
         WriteBackSettings::Argocd => WriteBackSpec {
             git: None,
             argocd: Some(ArgocdWriteBack {}),
         },
         WriteBackSettings::Git(settings) => WriteBackSpec {
-            git: Some(git(settings)),
+            git: Some(git(settings, commit)),
             argocd: None,
         },
     }
 }
 
-fn git(settings: &GitSettings) -> GitWriteBack {
+fn git(settings: &GitSettings, commit: &CommitSettings) -> GitWriteBack {
     let GitSettings {
         credentials,
         repository,
@@ -285,10 +292,6 @@ fn git(settings: &GitSettings) -> GitWriteBack {
             argocd: None,
         },
     };
-    let author = CommitAuthor {
-        name: AUTHOR_NAME.to_owned(),
-        email: AUTHOR_EMAIL.to_owned(),
-    };
     GitWriteBack {
         repository: repository.as_ref().map(|it| it.as_str().to_owned()),
         branch: branch.base.as_ref().map(|it| it.as_str().to_owned()),
@@ -298,10 +301,33 @@ fn git(settings: &GitSettings) -> GitWriteBack {
         credentials: Some(credentials),
         insecure: false,
         targets: vec![target(file)],
-        commit: Some(CommitSpec {
-            author: Some(author),
-            ..CommitSpec::default()
+        commit: Some(commit_spec(commit)),
+    }
+}
+
+fn commit_spec(settings: &CommitSettings) -> CommitSpec {
+    let CommitSettings {
+        author_name,
+        author_email,
+        message,
+        sign_off,
+        signing_secret,
+    } = settings;
+    let message = message.as_ref().and_then(MessageTemplate::text);
+    let signing = signing_secret.as_ref().map(|name| SigningSpec {
+        secret_ref: LocalObjectReference {
+            name: name.as_str().to_owned(),
+        },
+    });
+    CommitSpec {
+        author: Some(CommitAuthor {
+            name: author_name.as_str().to_owned(),
+            email: author_email.as_str().to_owned(),
         }),
+        message: message.map(str::to_owned),
+        granularity: Granularity::default(),
+        signing,
+        sign_off: *sign_off,
     }
 }
 
@@ -327,6 +353,11 @@ mod tests {
 
     #[track_caller]
     fn converted(rows: &[(&str, &str)]) -> Converted {
+        converted_for(rows, &CommitSettings::default())
+    }
+
+    #[track_caller]
+    fn converted_for(rows: &[(&str, &str)], commit: &CommitSettings) -> Converted {
         let application = Application {
             namespace: "argocd".to_owned(),
             name: "shop".to_owned(),
@@ -337,7 +368,7 @@ mod tests {
             .map(|(key, value)| (format!("{PREFIX}{key}"), (*value).to_owned()))
             .collect();
         let (settings, _) = parse(&application, &annotations).expect("the rows list images");
-        convert("argocd", "shop", &settings).expect("the rows can be converted")
+        convert("argocd", "shop", &settings, commit).expect("the rows can be converted")
     }
 
     #[track_caller]
@@ -379,6 +410,33 @@ mod tests {
             ("ignore-tags", "*-rc*,regexp:beta"),
             ("allow-tags", "regexp:^1"),
         ]);
+    }
+
+    #[test]
+    fn commits_are_what_the_settings_say() {
+        let commit = CommitSettings {
+            author_name: "Robot".parse().expect("it is a name"),
+            author_email: "robot@example.org".parse().expect("it is an address"),
+            message: MessageTemplate::checked("chore: {{.AppName}}").ok(),
+            sign_off: true,
+            signing_secret: "key".parse().ok(),
+        };
+        let rows = [
+            ("image-list", "web=nginx"),
+            ("write-back-method", "git:secret:creds"),
+        ];
+        let policy = converted_for(&rows, &commit).policy;
+        assert!(validate::image_update_policy(&policy.spec).is_ok());
+        let git = policy.spec.write_back.git.expect("it is written to git");
+        let spec = serde_json::to_value(git.commit).expect("it is JSON");
+        let expected = serde_json::json!({
+            "author": {"name": "Robot", "email": "robot@example.org"},
+            "message": "chore: {{.AppName}}",
+            "granularity": "PerPolicy",
+            "signing": {"secretRef": {"name": "key"}},
+            "signOff": true,
+        });
+        assert_eq!(spec, expected);
     }
 
     #[test]

@@ -57,6 +57,17 @@ const DEFAULT_USER: &str = "x-access-token";
 pub struct AppProjectSpec {
     /// Patterns of addresses; those with `!` forbid.
     pub source_repos: Vec<String>,
+    /// Globs of the namespaces, besides Argo CD's own, whose Applications may be of the project.
+    pub source_namespaces: Vec<String>,
+}
+
+/// What of an Application its project does not permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forbidden {
+    /// That it is of the project: its namespace is not among `sourceNamespaces`.
+    Namespace,
+    /// The remote: it is not among `sourceRepos`, or there is no such project.
+    Remote,
 }
 
 /// What Argo CD knows of remotes. Has no `Debug`: it holds secrets.
@@ -65,7 +76,9 @@ pub struct Repositories {
     secrets: Vec<RepositorySecret>,
     known_hosts: Option<Vec<u8>>,
     certificates: BTreeMap<String, String>,
-    projects: BTreeMap<String, Vec<String>>,
+    projects: BTreeMap<String, AppProjectSpec>,
+    /// Argo CD's own, whose Applications may be of every project.
+    namespace: String,
 }
 
 struct RepositorySecret {
@@ -122,8 +135,9 @@ impl Repositories {
             certificates: map(certificates),
             projects: projects
                 .into_iter()
-                .map(|it| (it.name_any(), it.spec.source_repos))
+                .map(|it| (it.name_any(), it.spec))
                 .collect(),
+            namespace: namespace.to_owned(),
             ..Self::of_secrets(secrets.items)
         })
     }
@@ -138,13 +152,28 @@ impl Repositories {
             known_hosts: None,
             certificates: BTreeMap::new(),
             projects: BTreeMap::new(),
+            namespace: String::new(),
         }
     }
 
-    /// Whether a project is there and permits a remote.
-    pub fn permits(&self, project: &str, remote: &RemoteUrl) -> bool {
-        let source_repos = self.projects.get(project);
-        source_repos.is_some_and(|it| repository::permits(it, remote))
+    /// Whether a project is there, and permits a remote to an Application of `namespace` that says
+    /// it is of it.
+    pub fn permits(
+        &self,
+        project: &str,
+        namespace: &str,
+        remote: &RemoteUrl,
+    ) -> Result<(), Forbidden> {
+        let project = self.projects.get(project).ok_or(Forbidden::Remote)?;
+        let is_own = namespace == self.namespace;
+        if !is_own && !repository::permits_namespace(&project.source_namespaces, namespace) {
+            return Err(Forbidden::Namespace);
+        }
+        if repository::permits(&project.source_repos, remote) {
+            Ok(())
+        } else {
+            Err(Forbidden::Remote)
+        }
     }
 
     /// What Argo CD has for a remote, as one Secret would have it; nothing if it has no Secret for
@@ -291,6 +320,43 @@ mod tests {
         let https = of("https://git.example/org/env").expect("a Secret");
         assert_eq!(https.get("ssh_known_hosts"), None);
         assert_eq!(https.get("ca.crt"), Some(&b"pem".to_vec()));
+    }
+
+    #[test]
+    fn project_permits_a_remote_to_its_own_applications_only() {
+        let mut known = Repositories::of_secrets(Vec::new());
+        known.namespace = "argocd".to_owned();
+        let spec = AppProjectSpec {
+            source_repos: vec!["https://git.example/org/*".to_owned()],
+            source_namespaces: vec!["shop-*".to_owned()],
+        };
+        known.projects = [("shop".to_owned(), spec)].into();
+        for (project, namespace, remote, expected) in [
+            ("shop", "argocd", "https://git.example/org/env", Ok(())),
+            ("shop", "shop-a", "https://git.example/org/env", Ok(())),
+            (
+                "shop",
+                "bank",
+                "https://git.example/org/env",
+                Err(Forbidden::Namespace),
+            ),
+            (
+                "shop",
+                "shop-a",
+                "https://git.example/x/env",
+                Err(Forbidden::Remote),
+            ),
+            (
+                "gone",
+                "argocd",
+                "https://git.example/org/env",
+                Err(Forbidden::Remote),
+            ),
+        ] {
+            let remote = remote.parse().expect("the row's remote is an address");
+            let found = known.permits(project, namespace, &remote);
+            assert_eq!(found, expected, "{project} {namespace} {remote}");
+        }
     }
 
     fn secret(kind: &str, data: &str) -> Secret {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use image_update_core::image::Excerpt;
-use image_update_core::legacy::{self, Diagnostic, Severity};
+use image_update_core::legacy::{self, CommitSettings, Diagnostic, Severity};
 use kube::ResourceExt as _;
+use kube::core::ObjectMeta;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,9 +17,13 @@ use super::failure::{self, Failure};
 use super::{input, manifests, output};
 use crate::api::legacy::{Converted, convert, convert_selection};
 use crate::argocd::application::Application;
+use crate::config::CommitConfig;
 
 /// The API group of the predecessor's own kind.
 const IMAGE_UPDATER_GROUP: &str = "argocd-image-updater.argoproj.io/";
+
+/// The API group of Applications.
+const APPLICATION_GROUP: &str = "argoproj.io/";
 
 /// Flags of `convert`.
 #[derive(Args, Debug)]
@@ -31,13 +36,20 @@ pub(super) struct ConvertArgs {
     /// The namespace of objects that name none
     #[arg(short, long, value_name = "NAMESPACE", default_value = "argocd")]
     namespace: String,
+
+    #[command(flatten)]
+    commit: CommitConfig,
 }
 
 /// What is printed, and what was wrong.
 #[derive(Default)]
 struct Conversion {
+    /// What the commits of all policies are like.
+    commit: CommitSettings,
     documents: String,
+    /// The objects that are printed already, by namespace and name.
     watches: BTreeSet<(String, String)>,
+    policies: BTreeSet<(String, String)>,
     /// Applications and ImageUpdaters that say something.
     sources: usize,
     errors: usize,
@@ -45,15 +57,13 @@ struct Conversion {
 
 /// Converts, and prints. What can be converted is printed even if something else can't.
 pub(super) fn run(args: &ConvertArgs) -> Result<(), Failure> {
-    let mut conversion = Conversion::default();
-    for name in &args.filename {
-        for file in manifests::files(name)? {
-            let text = input::read_text(&file, manifests::LIMIT_BYTES)?;
-            for document in manifests::documents(&text, &file)? {
-                conversion.add(document, &file, &args.namespace)?;
-            }
-        }
-    }
+    let mut conversion = Conversion {
+        commit: args.commit.settings(),
+        ..Conversion::default()
+    };
+    manifests::for_each(&args.filename, |object, file| {
+        conversion.add(object, file, &args.namespace)
+    })?;
     output::write(conversion.documents.as_bytes())?;
     match (conversion.errors, conversion.sources) {
         (0, 0) => Err(Failure::input(anyhow!(
@@ -73,30 +83,13 @@ pub(super) fn run(args: &ConvertArgs) -> Result<(), Failure> {
 }
 
 impl Conversion {
-    fn add(&mut self, document: Value, file: &Path, namespace: &str) -> Result<(), Failure> {
-        let api_version = document["apiVersion"].as_str().unwrap_or_default();
-        let kind = document["kind"].as_str().unwrap_or_default();
-        if let Some(items) = document["items"]
-            .as_array()
-            .filter(|_| kind.ends_with("List"))
-        {
-            for item in items {
-                self.add(item.clone(), file, namespace)?;
-            }
-            return Ok(());
-        }
+    fn add(&mut self, object: Value, file: &Path, namespace: &str) -> Result<(), Failure> {
+        let api_version = object["apiVersion"].as_str().unwrap_or_default();
+        let kind = object["kind"].as_str().unwrap_or_default();
         if kind == "ImageUpdater" && api_version.starts_with(IMAGE_UPDATER_GROUP) {
-            return self.add_image_updater(&document, namespace);
+            return self.add_image_updater(&object, file, namespace);
         }
-        self.add_object(document, file, namespace)
-    }
-
-    fn add_object(&mut self, object: Value, file: &Path, namespace: &str) -> Result<(), Failure> {
-        let is_application = object["kind"] == "Application"
-            && object["apiVersion"]
-                .as_str()
-                .is_some_and(|it| it.starts_with("argoproj.io/"));
-        if !is_application {
+        if kind != "Application" || !api_version.starts_with(APPLICATION_GROUP) {
             return Ok(());
         }
         let mut application: Application = serde_json::from_value(object).map_err(|error| {
@@ -106,19 +99,25 @@ impl Conversion {
         metadata
             .namespace
             .get_or_insert_with(|| namespace.to_owned());
-        self.add_application(&application)
+        self.add_application(&application, file)
     }
 
-    fn add_application(&mut self, application: &Application) -> Result<(), Failure> {
+    fn add_application(&mut self, application: &Application, file: &Path) -> Result<(), Failure> {
         let facts = application.facts();
         let Some((settings, problems)) = legacy::parse(&facts, application.annotations()) else {
             return Ok(());
         };
         self.sources += 1;
         let errors_before = self.errors;
-        let subject = format!("{}/{}", facts.namespace, facts.name);
+        if facts.name.is_empty() {
+            let message = format!("{}: an Application has no name", input::shown(file));
+            self.refuse(&message, "write metadata.name");
+            return Ok(());
+        }
+        let subject = format!("{}: {}/{}", input::shown(file), facts.namespace, facts.name);
         self.tell(&subject, problems);
-        let Some(converted) = convert(&facts.namespace, &facts.name, &settings) else {
+        let converted = convert(&facts.namespace, &facts.name, &settings, &self.commit);
+        let Some(converted) = converted else {
             if self.errors == errors_before {
                 self.refuse(
                     &format!("{subject}: the list of images is empty"),
@@ -127,27 +126,33 @@ impl Conversion {
             }
             return Ok(());
         };
-        self.print_converted(&facts.namespace, &converted)
+        self.print_converted(&subject, &converted)
     }
 
     /// Adds a policy for each of its selections of Applications.
-    fn add_image_updater(&mut self, object: &Value, namespace: &str) -> Result<(), Failure> {
+    fn add_image_updater(
+        &mut self,
+        object: &Value,
+        file: &Path,
+        namespace: &str,
+    ) -> Result<(), Failure> {
         let metadata = &object["metadata"];
         let namespace = metadata["namespace"].as_str().unwrap_or(namespace);
         let Some(name) = metadata["name"].as_str().filter(|it| !it.is_empty()) else {
-            self.refuse("ImageUpdater: it has no name", "write metadata.name");
+            let message = format!("{}: an ImageUpdater has no name", input::shown(file));
+            self.refuse(&message, "write metadata.name");
             return Ok(());
         };
         self.sources += 1;
         let (selections, problems) = legacy::parse_image_updater(namespace, &object["spec"]);
         let shown = |text: &str| Excerpt::new(text).as_str().to_owned();
-        let subject = format!("ImageUpdater {}/{}", shown(namespace), shown(name));
+        let file = input::shown(file);
+        let subject = format!("{file}: ImageUpdater {}/{}", shown(namespace), shown(name));
         self.tell(&subject, problems);
-        let converted = selections
-            .iter()
-            .filter_map(|selection| convert_selection(namespace, name, selection));
-        for converted in converted {
-            self.print_converted(namespace, &converted)?;
+        for selection in &selections {
+            if let Some(converted) = convert_selection(namespace, name, selection, &self.commit) {
+                self.print_converted(&subject, &converted)?;
+            }
         }
         Ok(())
     }
@@ -165,14 +170,27 @@ impl Conversion {
         }
     }
 
-    fn print_converted(&mut self, namespace: &str, converted: &Converted) -> Result<(), Failure> {
-        for watch in &converted.watches {
-            let key = (namespace.to_owned(), watch.name_any());
-            if self.watches.insert(key) {
+    /// Prints the policy, and those of its watches that are not printed yet.
+    fn print_converted(&mut self, subject: &str, converted: &Converted) -> Result<(), Failure> {
+        let Converted { policy, watches } = converted;
+        let key = |object: &ObjectMeta| {
+            let name = object.name.clone().unwrap_or_default();
+            (object.namespace.clone().unwrap_or_default(), name)
+        };
+        if !self.policies.insert(key(&policy.metadata)) {
+            let name = policy.name_any();
+            self.refuse(
+                &format!("{subject}: another object before it has the policy {name} already"),
+                "give one of the two another name, or leave it out",
+            );
+            return Ok(());
+        }
+        for watch in watches {
+            if self.watches.insert(key(&watch.metadata)) {
                 self.print(watch)?;
             }
         }
-        self.print(&converted.policy)
+        self.print(policy)
     }
 
     fn refuse(&mut self, message: &str, hint: &str) {

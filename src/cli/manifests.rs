@@ -9,10 +9,10 @@ use super::failure::Failure;
 use super::input;
 
 /// The most that is read of a file, in bytes.
-pub(super) const LIMIT_BYTES: usize = 16 * 1024 * 1024;
+const LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The files that a name stands for: itself, or those of the folder, by name.
-pub(super) fn files(name: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn files(name: &Path) -> Result<Vec<PathBuf>, Failure> {
     if input::is_standard_input(name) || !name.is_dir() {
         return Ok(vec![name.to_owned()]);
     }
@@ -30,7 +30,7 @@ pub(super) fn files(name: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// The documents of a file, YAML or JSON.
-pub(super) fn documents(text: &str, file: &Path) -> Result<Vec<Value>, Failure> {
+fn documents(text: &str, file: &Path) -> Result<Vec<Value>, Failure> {
     serde_yaml::from_multiple(text).map_err(|error| {
         Failure::input(error).about(format!("{}: it is not YAML", input::shown(file)))
     })

@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::failure::Failure;
-use crate::config::{DEFAULT_LOG_LEVEL, LogConfig, RunConfig};
+use crate::config::{DEFAULT_LOG_LEVEL, LogConfig, RunConfig, variable};
 use crate::telemetry::LogLevel;
 
 /// The name by which kubectl finds its plugin `imageupdate`:
@@ -149,10 +149,14 @@ fn parse(
 ) -> Result<(Cli, Vec<old_settings::Found>), clap::Error> {
     let read = |arguments: &[OsString]| command.clone().try_get_matches_from(arguments);
     let mut matches = read(&arguments)?;
-    let (found, more) = old_settings::read(&matches, |argument| {
+    let surroundings = old_settings::Surroundings {
+        variable: |name: &str| variable(name).map(|value| value.as_str().to_owned()),
+        folder: Path::new(old_settings::FOLDER),
+    };
+    let (found, more) = old_settings::read(&matches, &surroundings, |argument| {
         let mut arguments = arguments.clone();
         arguments.push(argument.clone());
-        read(&arguments).is_ok()
+        read(&arguments).map(drop)
     });
     if !more.is_empty() {
         arguments.extend(more);
@@ -187,7 +191,7 @@ fn carry_out(cli: &Cli, old_settings: &[old_settings::Found]) -> Result<ExitCode
 
 fn dispatch(command: &Command, log_level: &LogLevel) -> Result<ExitCode, Failure> {
     let done = match command {
-        Command::Run(config) => Ok(run::run(config, log_level)?),
+        Command::Run(config) => run::run(config, log_level),
         Command::Test(args) => test_image::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Edit(args) => edit::run(args),

@@ -7,21 +7,37 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::config::RunConfig;
+use super::failure::Failure;
+use crate::config::{RunConfig, UnusableFlag};
 use crate::controller;
 use crate::metrics::Metrics;
 use crate::metrics::kubernetes::KubernetesLayer;
 use crate::telemetry::LogLevel;
 
 /// Runs the operator until SIGTERM or SIGINT.
+pub(super) fn run(config: &RunConfig, log_level: &LogLevel) -> Result<(), Failure> {
+    operate(config, log_level).map_err(|error| {
+        if error.is::<UnusableFlag>() {
+            Failure::input(error)
+        } else if error.is::<NoCluster>() {
+            Failure::input(error).hint("set KUBECONFIG, or run in a pod with a service account")
+        } else {
+            Failure::failed(error)
+        }
+    })
+}
+
+/// Nothing says where the cluster is.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no cluster to talk to")]
+struct NoCluster;
+
 #[tokio::main]
-pub(super) async fn run(config: &RunConfig, log_level: &LogLevel) -> anyhow::Result<()> {
+async fn operate(config: &RunConfig, log_level: &LogLevel) -> anyhow::Result<()> {
     crate::tls::install_provider();
     let metrics = Metrics::new();
     metrics.sharded(config.shard.shards);
-    let kube = client(&metrics).await.context(
-        "no cluster to talk to: set KUBECONFIG, or run inside a cluster with a service account",
-    )?;
+    let kube = client(&metrics).await.context(NoCluster)?;
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use image_update_core::duration::{self, DurationError};
 
-use super::variable;
+use super::{is_in_cluster, variable};
 
 /// Settings of leader election.
 #[derive(Args, Clone, Debug)]
@@ -45,16 +45,11 @@ pub struct LeaderConfig {
 }
 
 impl LeaderConfig {
-    /// Whether there is an election.
+    /// Whether there is an election. In a cluster another pod may be started beside this one
+    /// before it ends.
     pub fn elects(&self) -> bool {
         self.leader_elect.unwrap_or_else(is_in_cluster)
     }
-}
-
-/// Whether this is a pod that talks to its own cluster, where another may be started beside it
-/// before it ends.
-fn is_in_cluster() -> bool {
-    variable("KUBERNETES_SERVICE_HOST").is_some() && variable("KUBECONFIG").is_none()
 }
 
 /// The name of this pod, or of this machine; nothing if neither is known.

@@ -22,6 +22,7 @@ use super::once::Caller;
 use super::policy_index::PolicyIndex;
 use super::put_backs::PutBacks;
 use super::scope::ApplicationScope;
+use super::secrets::RecentSecrets;
 use super::shards::Shards;
 use super::status::{FIELD_MANAGER, StatusWriter};
 use super::tags::{Scans, TagStore};
@@ -65,6 +66,8 @@ pub(super) struct Context {
     pub(super) scans: Scans,
     /// The tags of each watch.
     pub(super) tags: TagStore,
+    /// The Secrets that policies have just read.
+    pub(super) secrets: RecentSecrets,
     /// Where registries and remotes may be.
     pub(super) allowed_hosts: AllowedHosts,
     /// The namespaces of Argo CD.
@@ -193,6 +196,7 @@ impl Context {
             watch_permits: Semaphore::new(usize::from(settings.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
+            secrets: RecentSecrets::default(),
             allowed_hosts,
             application_scope: settings.application_scope,
             argocd_credentials: settings.argocd_credentials,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use image_update_core::argocd::{PlaceError, SourceError};
 use image_update_core::causes;
 use image_update_core::image::Repository;
-use image_update_core::remote::{RemoteUrl, RepoPathError};
+use image_update_core::remote::{RemoteUrl, RemoteUrlError, RepoPathError};
 
 use super::conditions::Health;
 use super::once::LoginError;
@@ -133,12 +133,12 @@ pub(super) enum Error {
     },
 
     /// An ImageWatch was not scanned since the operator started, or since it names its repository.
-    #[error("ImageWatch {name} {NO_TAGS}{}", .why.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
+    #[error("ImageWatch {name} {NO_TAGS}{}", .why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     WatchNotReady {
         /// Name of the watch.
         name: String,
         /// Why it will not have any soon; `None` while its first scan is under way.
-        why: Option<String>,
+        why: Option<NoTags>,
     },
 
     /// The tags of a repository could not be listed, or a digest not looked up; the error names
@@ -214,6 +214,10 @@ pub(super) enum Error {
         problem: RepoPathError,
     },
 
+    /// A Secret of the policy is not for a remote that an Application names.
+    #[error(transparent)]
+    SecretScope(ScopeProblem),
+
     /// Argo CD's credentials can't be used.
     #[error(transparent)]
     ArgocdCredentials(ArgocdProblem),
@@ -269,6 +273,37 @@ pub(super) enum PlaceProblem {
     NoOverrides,
 }
 
+/// Why a Secret is not shown to a remote that an Application names.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ScopeProblem {
+    /// The Secret says where it belongs, and that is elsewhere.
+    #[error(
+        "Secret {secret} is not shown to {remote}, which is not below the Secret's key url\n\
+         hint: correct that key, or name the repository in writeBack.git.repository"
+    )]
+    Elsewhere {
+        /// The Secret's name.
+        secret: String,
+        /// The remote.
+        remote: RemoteUrl,
+    },
+    /// The Secret does not say where it belongs, and it can't be everywhere.
+    #[error(
+        "Secret {secret} is shown to nobody: Applications name {one} and {other}, which are on two \
+         servers, and nothing says which of them it is for\n\
+         hint: add key url to the Secret, with the address below which remotes are shown it, or name \
+         the repository in writeBack.git.repository"
+    )]
+    SeveralServers {
+        /// The Secret's name.
+        secret: String,
+        /// A remote.
+        one: RemoteUrl,
+        /// One on another server.
+        other: RemoteUrl,
+    },
+}
+
 /// Why Argo CD's credentials can't be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ArgocdProblem {
@@ -289,6 +324,17 @@ pub(super) enum ArgocdProblem {
         project: String,
         /// The remote.
         remote: RemoteUrl,
+    },
+    /// The Application's project is not for its namespace.
+    #[error(
+        "AppProject {project} is not for Applications of namespace {namespace}; add it to its \
+         sourceNamespaces"
+    )]
+    ProjectNamespace {
+        /// The project.
+        project: String,
+        /// The Application's namespace.
+        namespace: String,
     },
     /// Argo CD has nothing for the remote.
     #[error(
@@ -327,6 +373,9 @@ pub(super) enum SecretProblem {
     /// It says not how a git remote is asked.
     #[error(transparent)]
     GitCredentials(CredentialsError),
+    /// The address that it is for can't be read.
+    #[error("key url is not the address of a git server, or of a folder on one: {0}")]
+    Address(RemoteUrlError),
     /// None of the keys that may hold a signing key is there.
     #[error("it has none of the keys {}", .keys.join(", "))]
     NoSigningKey {
@@ -336,6 +385,17 @@ pub(super) enum SecretProblem {
     /// The signing key can't sign.
     #[error(transparent)]
     SigningKey(git::SigningKeyError),
+}
+
+/// Why a watch will not have tags soon.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoTags {
+    /// Somebody said so.
+    #[error("it is suspended, and not scanned until it is resumed")]
+    Suspended,
+    /// What its status says of the last scan.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// What the operator does about an error: requeue, condition, event and metric follow from it.
@@ -381,8 +441,11 @@ impl Error {
             | Self::RegistriesSecret { .. }
             | Self::Login { .. }
             | Self::ApplicationsUnavailable
+            | Self::SecretScope(_)
             | Self::ArgocdCredentials(
-                ArgocdProblem::Project { .. } | ArgocdProblem::NoSecret { .. },
+                ArgocdProblem::Project { .. }
+                | ArgocdProblem::ProjectNamespace { .. }
+                | ArgocdProblem::NoSecret { .. },
             )
             | Self::ArgocdRepositories(_)
             | Self::Application(_) => Disposition::Retry,
@@ -411,10 +474,12 @@ impl Error {
             | Self::Login { .. } => Reason::InvalidSecret,
             Self::WatchNotFound { .. } => Reason::WatchNotFound,
             Self::AccessDenied { .. } | Self::ApplicationsOutOfReach { .. } => Reason::AccessDenied,
-            Self::ArgocdCredentials(
+            Self::SecretScope(_)
+            | Self::ArgocdCredentials(
                 ArgocdProblem::OtherNamespace
                 | ArgocdProblem::NoApplication
-                | ArgocdProblem::Project { .. },
+                | ArgocdProblem::Project { .. }
+                | ArgocdProblem::ProjectNamespace { .. },
             ) => Reason::CredentialsDenied,
             Self::WatchNotReady { .. } => Reason::WatchNotReady,
             Self::Registry(source) => registry_reason(source),

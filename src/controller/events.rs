@@ -10,7 +10,6 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource};
 use tracing::warn;
 
-use super::clock::Clock;
 use super::conditions::{Health, Verdict};
 use super::status::FIELD_MANAGER;
 use crate::api::v1alpha1::Reason;
@@ -57,19 +56,6 @@ pub(super) async fn publish<K: Resource<DynamicType = ()>>(
     notices: Vec<Notice>,
 ) {
     publish_on(recorder, &object.object_ref(&()), notices).await;
-}
-
-/// As [`publish`], each as an event of its own. The recorder takes what differs in its note alone for
-/// a repetition, and keeps the first note: of five commits one would be told, five times.
-pub(super) async fn publish_each<K: Resource<DynamicType = ()>>(
-    kube: &Client,
-    object: &K,
-    notices: Vec<Notice>,
-    clock: &Clock,
-) {
-    for notice in notices {
-        publish_once(kube, object.object_ref(&()), notice, clock.now()).await;
-    }
 }
 
 /// As [`publish`], on an object that is known by a reference.

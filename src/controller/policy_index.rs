@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
 
 use image_update_core::image::Repository;
+use image_update_core::remote::RemoteUrl;
 use kube::Resource as _;
 
 use super::context::{GuardedPolicy, key};
@@ -23,12 +24,18 @@ enum Topic {
     Application(Key),
     /// Applications by more than their names.
     AnyApplication,
-    /// A repository that the policy names itself, by its address as it is written.
+    /// A repository that the policy names itself, however its address is spelled.
     Repository(String),
     /// A watch.
     Watch(Key),
     /// An image that the policy names itself, without a watch.
     Image(Repository),
+}
+
+impl Topic {
+    fn of_repository(repository: &RemoteUrl) -> Self {
+        Self::Repository(repository.without_suffix().to_owned())
+    }
 }
 
 /// See the module.
@@ -101,8 +108,11 @@ impl PolicyIndex {
     }
 
     /// The policies that name one of these repositories themselves.
-    pub(super) fn writing(&self, repositories: impl Iterator<Item = String>) -> BTreeSet<Key> {
-        self.about(repositories.map(Topic::Repository))
+    pub(super) fn writing<'a>(
+        &self,
+        repositories: impl Iterator<Item = &'a RemoteUrl>,
+    ) -> BTreeSet<Key> {
+        self.about(repositories.map(Topic::of_repository))
     }
 
     /// The policies that refer to a watch.
@@ -158,10 +168,11 @@ fn topics(policy: &ImageUpdatePolicy) -> BTreeSet<Topic> {
     let images = images.filter_map(|image| image.parse().ok());
     let git = spec.write_back.git.as_ref();
     let repository = git.filter(|_| spec.applications.is_empty());
-    let repository = repository.and_then(|git| git.repository.clone());
+    // What is no address is refused when the policy is looked at.
+    let repository = repository.and_then(|git| git.repository.as_ref()?.parse().ok());
     watches
         .chain(applications)
-        .chain(repository.map(Topic::Repository))
+        .chain(repository.as_ref().map(Topic::of_repository))
         .chain(images.map(Topic::Image))
         .collect()
 }
@@ -184,7 +195,7 @@ mod tests {
                     {"alias": "side", "image": format!("ghcr.io/{name}"), "strategy": {"semver": {}}},
                 ],
                 "applications": applications,
-                "writeBack": {"git": {"repository": "https://git.example/env.git", "targets": []}},
+                "writeBack": {"git": {"repository": "https://GIT.example:443/env/", "targets": []}},
             },
         });
         let policy = serde_json::from_value(object).expect("the row is a policy");
@@ -215,7 +226,10 @@ mod tests {
         selecting(&index, "argocd", "shop", &["glob", "one"]);
         selecting(&index, "team", "shop", &["glob", "other"]);
         selecting(&index, "argocd", "else", &["glob"]);
-        let direct = index.writing(std::iter::once("https://git.example/env.git".to_owned()));
+        // However its address is spelled.
+        let repository = "https://git.example/env.git".parse();
+        let repository = repository.expect("it is an address");
+        let direct = index.writing(std::iter::once(&repository));
         assert_eq!(names(&direct), ["direct"]);
         let all = index.referring("argocd", "web");
         assert_eq!(names(&all), ["direct", "glob", "one", "other"]);

@@ -14,9 +14,13 @@ const MOST_WRITES: u32 = 3;
 /// <https://argo-cd.readthedocs.io/en/stable/faq/#how-often-does-argo-cd-check-for-changes-to-my-git-or-helm-repository>
 const STANDS_AFTER: Duration = Duration::from_mins(10);
 
-/// What was written to each Application last, and how often.
+/// What each policy wrote to each Application last, and how often.
 #[derive(Default)]
-pub(super) struct PutBacks(Mutex<HashMap<String, Written>>);
+pub(super) struct PutBacks(Mutex<HashMap<String, ByPolicy>>);
+
+/// By the policy, as `namespace/name`: several may write different fields of one Application, and
+/// each is put back by itself.
+type ByPolicy = HashMap<String, Written>;
 
 struct Written {
     /// What was written, and by what right: a new one of either is tried anew.
@@ -26,21 +30,22 @@ struct Written {
 }
 
 impl PutBacks {
-    /// Whether writing `what` to `application` has been of no use.
-    pub(super) fn is_contested(&self, application: &str, what: &str) -> bool {
+    /// Whether writing `what` to `application` has been of no use to `policy`.
+    pub(super) fn is_contested(&self, application: &str, policy: &str, what: &str) -> bool {
         let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = written.get(application);
+        let written = written.get(application).and_then(|it| it.get(policy));
         written.is_some_and(|it| it.what == what && it.times >= MOST_WRITES)
     }
 
-    /// Notes that `what` was written to `application`.
-    pub(super) fn note(&self, application: &str, what: String) {
+    /// Notes that `policy` wrote `what` to `application`.
+    pub(super) fn note(&self, application: &str, policy: &str, what: String) {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = written.get(application).filter(|it| it.what == what);
+        let written = written.entry(application.to_owned()).or_default();
+        let before = written.get(policy).filter(|it| it.what == what);
         let before = before.filter(|it| it.last.elapsed() < STANDS_AFTER);
         let times = before.map_or(0, |it| it.times) + 1;
         let last = Instant::now();
-        written.insert(application.to_owned(), Written { what, times, last });
+        written.insert(policy.to_owned(), Written { what, times, last });
     }
 
     /// Forgets an Application that is gone.
@@ -54,22 +59,44 @@ impl PutBacks {
 mod tests {
     use super::*;
 
+    const SHOP: &str = "argocd/shop";
+    const WEB: &str = "argocd/web";
+
     #[test]
     fn the_same_is_written_three_times_and_something_else_anew() {
         let put_backs = PutBacks::default();
         for _ in 0..MOST_WRITES {
-            assert!(!put_backs.is_contested("argocd/shop", "1.1.0"));
-            put_backs.note("argocd/shop", "1.1.0".to_owned());
+            assert!(!put_backs.is_contested(SHOP, WEB, "1.1.0"));
+            put_backs.note(SHOP, WEB, "1.1.0".to_owned());
         }
-        assert!(put_backs.is_contested("argocd/shop", "1.1.0"));
-        assert!(!put_backs.is_contested("argocd/shop", "1.2.0"));
-        assert!(!put_backs.is_contested("argocd/other", "1.1.0"));
-        put_backs.note("argocd/shop", "1.2.0".to_owned());
-        assert!(!put_backs.is_contested("argocd/shop", "1.1.0"));
-        put_backs.note("argocd/shop", "1.2.0".to_owned());
-        put_backs.note("argocd/shop", "1.2.0".to_owned());
-        assert!(put_backs.is_contested("argocd/shop", "1.2.0"));
-        put_backs.forget("argocd/shop");
-        assert!(!put_backs.is_contested("argocd/shop", "1.2.0"));
+        assert!(put_backs.is_contested(SHOP, WEB, "1.1.0"));
+        assert!(!put_backs.is_contested(SHOP, WEB, "1.2.0"));
+        assert!(!put_backs.is_contested("argocd/other", WEB, "1.1.0"));
+        put_backs.note(SHOP, WEB, "1.2.0".to_owned());
+        assert!(!put_backs.is_contested(SHOP, WEB, "1.1.0"));
+        put_backs.note(SHOP, WEB, "1.2.0".to_owned());
+        put_backs.note(SHOP, WEB, "1.2.0".to_owned());
+        assert!(put_backs.is_contested(SHOP, WEB, "1.2.0"));
+        put_backs.forget(SHOP);
+        assert!(!put_backs.is_contested(SHOP, WEB, "1.2.0"));
+    }
+
+    #[test]
+    fn two_policies_that_are_put_back_in_turns_are_each_counted() {
+        let put_backs = PutBacks::default();
+        let policies = [(WEB, "web=1.1.0"), ("argocd/db", "db=17.2")];
+        for _ in 0..MOST_WRITES {
+            for (policy, what) in policies {
+                assert!(!put_backs.is_contested(SHOP, policy, what), "{policy}");
+                put_backs.note(SHOP, policy, what.to_owned());
+            }
+        }
+        for (policy, what) in policies {
+            assert!(put_backs.is_contested(SHOP, policy, what), "{policy}");
+        }
+        put_backs.forget(SHOP);
+        for (policy, what) in policies {
+            assert!(!put_backs.is_contested(SHOP, policy, what), "{policy}");
+        }
     }
 }

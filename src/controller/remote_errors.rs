@@ -45,6 +45,7 @@ pub(super) fn registry_reason(error: &registry::Error) -> Reason {
         | E::UntrustedRealm { .. }
         | E::InsideRealm { .. }
         | E::ForeignChallenge { .. }
+        | E::InsideRedirect { .. }
         | E::InvalidRedirect { .. }
         | E::TooManyRedirects { .. }
         | E::InvalidLink { .. }
@@ -90,6 +91,7 @@ pub(super) fn registry_disposition(error: &registry::Error) -> Disposition {
         | E::UntrustedRealm { .. }
         | E::InsideRealm { .. }
         | E::ForeignChallenge { .. }
+        | E::InsideRedirect { .. }
         | E::InvalidRedirect { .. }
         | E::TooManyRedirects { .. }
         | E::InvalidLink { .. }

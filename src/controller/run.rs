@@ -33,7 +33,7 @@ use super::status::ReportError;
 use super::union::union;
 use super::{applications, image_update_policy, image_watch, legacy, webhooks};
 use crate::api::v1alpha1::{GROUP, ImageUpdatePolicy, ImageWatch};
-use crate::config::{RunConfig, variable};
+use crate::config::{RunConfig, UnusableFlag, variable};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
 use crate::registry::conf::Registries;
@@ -53,7 +53,8 @@ pub(crate) async fn run(
     (metrics, log_level): (Metrics, LogLevel),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts)?;
+    let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts);
+    let allowed_hosts = allowed_hosts.context(UnusableFlag("--allowed-hosts"))?;
     let Listeners { pages, hooks } = listen(config).await?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
@@ -69,7 +70,7 @@ pub(crate) async fn run(
         stop.clone(),
         metrics,
     )
-    .context("the folder of --cache-dir can't be used")?;
+    .context(UnusableFlag("--cache-dir"))?;
 
     // Not among the tasks: it serves while they end, and goes with this function.
     let mut pages = serve(pages, &context, &log_level);
@@ -152,7 +153,7 @@ fn receive(
     let secrets = webhook::Secrets::new(config.webhook.webhook_secret_dir.clone(), variable);
     tasks.spawn(async move {
         let types = secrets.served().await.join(" ");
-        info!(address = ?listener.local_addr().ok(), types, "Receiving webhooks");
+        info!(address = address(&listener), types, "Receiving webhooks");
         webhook::serve(listener, webhook::Receiver::new(secrets, sender, metrics)).await;
     });
     pushed
@@ -166,17 +167,23 @@ struct Listeners {
 
 /// Takes the addresses that the settings name.
 async fn listen(config: &RunConfig) -> anyhow::Result<Listeners> {
-    let probes = server::listen(Site::Probes, &config.metrics_address).await;
-    let probes = probes.context("--metrics-address can't be used")?;
+    let probes = server::listen(Site::Probes, config.metrics_address()).await;
+    let probes = probes.context(UnusableFlag("--metrics-address"))?;
     let debug_address = config.debug_address.as_deref().unwrap_or_default();
     let debug = server::listen(Site::Debug, debug_address).await;
-    let debug = debug.context("--debug-address can't be used")?;
+    let debug = debug.context(UnusableFlag("--debug-address"))?;
     let hooks = server::listen(Site::Probes, &config.webhook.webhook_address).await;
-    let hooks = hooks.context("--webhook-address can't be used")?;
+    let hooks = hooks.context(UnusableFlag("--webhook-address"))?;
     Ok(Listeners {
         pages: [(Site::Probes, probes), (Site::Debug, debug)],
         hooks,
     })
+}
+
+/// For the log.
+fn address(listener: &TcpListener) -> String {
+    let address = listener.local_addr();
+    address.map_or_else(|_| String::new(), |it| it.to_string())
 }
 
 /// Serves the pages until the set is dropped.
@@ -188,7 +195,7 @@ fn serve(
     let mut serving = JoinSet::new();
     for (site, listener) in pages {
         if let Some(listener) = listener {
-            info!(address = ?listener.local_addr().ok(), ?site, "Serving");
+            info!(address = address(&listener), ?site, "Serving");
             let observed = Arc::new(Observed::new(Arc::clone(context), log_level.clone()));
             serving.spawn(server::serve(site, listener, observed));
         }
@@ -334,7 +341,7 @@ where
 fn registries(config: &RunConfig) -> anyhow::Result<Registries> {
     match &config.registries_conf_path {
         Some(path) => Registries::load(path, variable, config.allow_ext_credentials)
-            .context("--registries-conf-path can't be used"),
+            .context(UnusableFlag("--registries-conf-path")),
         None => Ok(Registries::none(variable)),
     }
 }

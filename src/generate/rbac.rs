@@ -53,7 +53,7 @@ pub enum Part {
 }
 
 /// All rights; those of a part stand together.
-pub const RIGHTS: [Right; 16] = [
+pub const RIGHTS: [Right; 17] = [
     Right {
         part: Part::Watched,
         group: GROUP,
@@ -142,6 +142,14 @@ pub const RIGHTS: [Right; 16] = [
         names: &[],
         verbs: &["list"],
         purpose: "The same, for one without a Lease.",
+    },
+    Right {
+        part: Part::Applications,
+        group: "argocd-image-updater.argoproj.io",
+        resources: &["imageupdaters"],
+        names: &[],
+        verbs: &["list"],
+        purpose: "Warns that objects of argocd-image-updater have no effect here, if there are any.",
     },
     Right {
         part: Part::Webhooks,

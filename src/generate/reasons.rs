@@ -74,7 +74,11 @@ fn guide(reason: Reason) -> Guide {
     use Scope::{Both, Policy};
     let (scope, then, advice) = match reason {
         Reason::Succeeded => (Both, "goes on at its interval", ""),
-        Reason::Suspended => (Both, "does nothing", "Set `spec.suspend` to `false`."),
+        Reason::Suspended => (
+            Both,
+            "does nothing",
+            "Set `spec.suspend` to `false`, or say `resume NAME` if an annotation suspends it.",
+        ),
         Reason::Updated => (
             Policy,
             COMPARES,
@@ -129,8 +133,8 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::CredentialsDenied => (
             Policy,
-            "`Stalled`: waits for a change of the policy; `Reconciling` where the Application's project forbids the remote, which is tried again",
-            "`credentials.argocd` is for policies of Argo CD's namespace, of others with `--argocd-credentials=all`; and the AppProject has to permit the repository.",
+            "`Stalled`: waits for a change of the policy; `Reconciling` where a remote is at fault, which is tried again",
+            "`credentials.argocd` is for policies of Argo CD's namespace, of others with `--argocd-credentials=all`; and the AppProject has to permit the repository and the Application's namespace. A Secret is for `repository`, for what is below its key `url`, or for one server.",
         ),
         Reason::WatchNotReady => (
             Policy,
@@ -310,6 +314,11 @@ fn guide(reason: Reason) -> Guide {
             Policy,
             "converts no annotations until it is gone; what was converted before goes on",
             "Scale argocd-image-updater to 0, or run the operator with `--convert-beside-old-updater`.",
+        ),
+        Reason::ImageUpdaterIgnored => (
+            Policy,
+            "leaves them alone, and goes on",
+            "Give them to `convert`, apply what it prints, and delete them.",
         ),
         Reason::PutBack => (
             Policy,

@@ -52,6 +52,11 @@ impl Default for Timeouts {
 }
 
 impl RemoteOptions {
+    /// Whether the remote is shown something that proves who we are.
+    pub fn has_proof(&self) -> bool {
+        self.credential.is_some() || self.client_certificate.is_some()
+    }
+
     /// The hosts, with their ports, that somebody named besides the remote's: the proxy's and that
     /// of a GitHub App's API.
     pub fn named_hosts(&self) -> Vec<(String, Option<u16>)> {

@@ -19,7 +19,7 @@ use super::{
     measure,
     options::RemoteOptions,
     protocol::push::Verdict,
-    session::{Built, Destination, Session, Tip},
+    session::{Destination, Series, Session, Tip},
     update::{CommitDraft, Paths, Receipt, Snapshot, UpdateRequest},
 };
 use crate::metrics::{GitOperation, GitOutcome, Metrics};
@@ -51,6 +51,17 @@ struct Route {
     from: Tip,
     /// What is written.
     to: Destination,
+}
+
+/// What was built of drafts.
+#[derive(Default)]
+struct Built {
+    /// The commits as they are pushed; nothing if no draft changes anything.
+    series: Option<Series>,
+    /// The commit of each draft.
+    commits: Vec<Option<ObjectId>>,
+    /// The files that change.
+    files: Vec<RepoPath>,
 }
 
 /// Commits that were sent to the server.
@@ -310,21 +321,25 @@ async fn update<E: std::error::Error + 'static>(
             .await
             .map_err(UpdateError::Git)?;
         let drafts = decide(&snapshot).map_err(UpdateError::Decide)?;
-        let (built, commits) = build_all(session, &route.from, &drafts).await?;
-        let Some(last) = built.last() else {
+        let Built {
+            series,
+            commits,
+            files,
+        } = build_all(session, &route.from, &drafts).await?;
+        let Some(series) = series else {
             return Ok(Receipt::UpToDate {
                 branch: route.from.branch,
                 commit_id: route.from.commit_id,
             });
         };
 
-        let server = session.receive_pack().await.map_err(UpdateError::Git)?;
-        let verdict = session.push(server, &route.to, &built).await;
+        let commit_id = series.last();
+        let verdict = session.push(&route.to, series).await;
         let attempt = Attempt {
             route,
-            commit_id: last.commit_id,
+            commit_id,
             commits,
-            files: built.iter().flat_map(|it| it.files.clone()).collect(),
+            files,
         };
         let doubt = match verdict {
             Ok(Verdict::Accepted) => {
@@ -389,25 +404,32 @@ async fn build_all<E: std::error::Error + 'static>(
     session: &mut Session,
     from: &Tip,
     drafts: &[CommitDraft],
-) -> Result<(Vec<Built>, Vec<Option<ObjectId>>), UpdateError<E>> {
+) -> Result<Built, UpdateError<E>> {
     let mut tip = from.clone();
-    let (mut built, mut commits) = (Vec::new(), Vec::new());
+    let mut all = Built::default();
     for (index, draft) in drafts.iter().enumerate() {
-        let commit = session
+        let built = session
             .build(&tip, draft)
             .await
             .map_err(|source| UpdateError::Build {
                 draft: index,
                 source,
             })?;
-        commits.push(commit.as_ref().map(|commit| commit.commit_id));
-        if let Some(commit) = commit {
-            session.adopt(&commit);
-            tip.commit_id = commit.commit_id;
-            built.push(commit);
-        }
+        all.commits.push(built.as_ref().map(|it| it.commit_id));
+        let Some(mut built) = built else {
+            continue;
+        };
+        tip.commit_id = built.commit_id;
+        all.files.append(&mut built.files);
+        let series = if let Some(series) = &mut all.series {
+            series
+        } else {
+            let begun = session.begin(from).await.map_err(UpdateError::Git)?;
+            all.series.insert(begun)
+        };
+        session.adopt(series, built).map_err(UpdateError::Git)?;
     }
-    Ok((built, commits))
+    Ok(all)
 }
 
 impl Attempt {

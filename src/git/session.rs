@@ -6,23 +6,21 @@
 mod build;
 mod fetch;
 mod history;
+mod push;
 mod read;
-
-use std::collections::HashSet;
 
 use gix::ObjectId;
 use image_update_core::remote::{BranchName, RemoteUrl, RepoFolder, RepoPath};
 
 use self::fetch::Pack;
+pub(crate) use self::push::{Destination, Series};
 use super::{
     error::{Error, MalformedTree, PackError, PathError, ProtocolError, TransportError},
     object::NewObject,
     options::RemoteOptions,
-    pack::encode::encode,
     protocol::{
         capabilities::{ReceivePack, UploadPack, Version},
         ls_refs::{self, Refs},
-        push::{self, Verdict},
     },
     store::Store,
     transport::{Ending, Service, Transport},
@@ -35,9 +33,6 @@ const MAX_REFS_BYTES: usize = 64 * 1024 * 1024;
 /// How much is kept between two uses where nothing else is said. Ten thousand applications have
 /// about 2.5 MB of trees, with what it takes to find them.
 pub(crate) const DEFAULT_CACHE_BYTES: usize = 32 * 1024 * 1024;
-
-/// The most read of a report on a push.
-const MAX_REPORT_BYTES: usize = 4 * 1024 * 1024;
 
 /// See the module.
 pub(crate) struct Session {
@@ -58,20 +53,12 @@ pub(crate) struct Tip {
     pub(crate) commit_id: ObjectId,
 }
 
-/// A commit that is ready to be pushed.
+/// A commit that is not pushed yet.
 #[derive(Debug)]
 pub(crate) struct Built {
     pub(crate) commit_id: ObjectId,
     pub(crate) files: Vec<RepoPath>,
     objects: Vec<NewObject>,
-}
-
-/// Where a push goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Destination {
-    pub(crate) branch: BranchName,
-    /// What is there now; nothing if the branch is to be made.
-    pub(crate) old: Option<ObjectId>,
 }
 
 impl Session {
@@ -195,48 +182,6 @@ impl Session {
         ls_refs::parse(&body, branch).map_err(|source| self.protocol(source))
     }
 
-    /// Pushes commits, each built on the one before.
-    pub(crate) async fn push(
-        &mut self,
-        server: ReceivePack,
-        to: &Destination,
-        commits: &[Built],
-    ) -> Result<Verdict, Error> {
-        let Some(last) = commits.last() else {
-            return Ok(Verdict::Accepted);
-        };
-        let hash = last.commit_id.kind();
-        let objects = once_each(commits.iter().flat_map(|it| &it.objects));
-        let pack = encode(&objects, hash, !server.no_thin).map_err(|source| self.pack(source))?;
-        let command = push::Command {
-            branch: &to.branch,
-            old: to.old.unwrap_or_else(|| hash.null()),
-            new: last.commit_id,
-        };
-        let request = push::request(server, &command, &pack);
-        let body = self
-            .exchange(
-                Service::ReceivePack,
-                request,
-                Ending::Flush,
-                MAX_REPORT_BYTES,
-            )
-            .await?;
-        let verdict =
-            push::parse(server, &to.branch, &body).map_err(|source| self.protocol(source))?;
-        Ok(match verdict {
-            Verdict::Refused(text) => Verdict::Refused(self.transport.redact(&text)),
-            Verdict::Accepted => Verdict::Accepted,
-        })
-    }
-
-    /// Takes over the objects of a commit, so that the next one can be built on it.
-    pub(crate) fn adopt(&mut self, built: &Built) {
-        for new in &built.objects {
-            self.store.insert(new.id, new.object.clone());
-        }
-    }
-
     /// Notes that a commit of ours is on the branch now, made of what `from` had: the next update
     /// starts there.
     pub(crate) fn settle(&mut self, from: ObjectId, commit_id: ObjectId) {
@@ -250,17 +195,6 @@ impl Session {
         let body = self.advertisement(Service::UploadPack).await?;
         let parsed = UploadPack::parse(&body).map_err(|source| self.protocol(source))?;
         self.upload = Some(parsed);
-        Ok(parsed)
-    }
-
-    /// What the server can do for a push. No request when warm.
-    pub(crate) async fn receive_pack(&mut self) -> Result<ReceivePack, Error> {
-        if let Some(known) = self.receive {
-            return Ok(known);
-        }
-        let body = self.advertisement(Service::ReceivePack).await?;
-        let parsed = ReceivePack::parse(&body).map_err(|source| self.protocol(source))?;
-        self.receive = Some(parsed);
         Ok(parsed)
     }
 
@@ -346,17 +280,4 @@ impl Session {
             id,
         }
     }
-}
-
-/// Leaves out what is there before: repeated objects, and those that an earlier one replaces. Then
-/// deltas only refer to what the server has or what comes earlier, never to each other in a circle.
-fn once_each<'a>(objects: impl Iterator<Item = &'a NewObject>) -> Vec<&'a NewObject> {
-    let mut known = HashSet::new();
-    objects
-        .filter(|new| {
-            let is_first = known.insert(new.id);
-            known.extend(new.replaces.iter().map(|(id, _)| *id));
-            is_first
-        })
-        .collect()
 }

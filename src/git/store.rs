@@ -127,15 +127,26 @@ impl Store {
         self.heads[0].has_all_trees |= replaced.is_some_and(|head| head.has_all_trees);
     }
 
+    /// Notes that a commit of ours, not on any branch yet, is what the next one is built on: what
+    /// only those between it and the head have may be dropped.
+    ///
+    /// Each of a thousand commits may have a tree of a megabyte.
+    pub(crate) fn build_on(&mut self, commit_id: ObjectId) {
+        if self.bytes > self.sweep_at_bytes {
+            self.sweep(Some(commit_id));
+            self.sweep_at_bytes = self.bytes * 2 + SWEEP_BYTES;
+        }
+    }
+
     /// Drops what is of no use any more, and more until the rest is within the budget.
     pub(crate) fn trim(&mut self) {
         if self.bytes <= self.budget_bytes.min(self.sweep_at_bytes) {
             return;
         }
-        self.sweep();
+        self.sweep(None);
         while self.bytes > self.budget_bytes && self.heads.len() > 1 {
             self.heads.pop_back();
-            self.sweep();
+            self.sweep(None);
         }
         if self.bytes > self.budget_bytes {
             self.retain(|_, object| object.kind != Kind::Blob);
@@ -150,11 +161,11 @@ impl Store {
         self.sweep_at_bytes = self.bytes * 2 + SWEEP_BYTES;
     }
 
-    /// Drops what no head reaches.
-    fn sweep(&mut self) {
+    /// Drops what neither a head nor `other` reaches.
+    fn sweep(&mut self, other: Option<ObjectId>) {
         let mut reached = HashSet::new();
-        for head in &self.heads {
-            self.reach(head.commit_id, &mut reached, |_| {});
+        for commit_id in self.heads.iter().map(|head| head.commit_id).chain(other) {
+            self.reach(commit_id, &mut reached, |_| {});
         }
         self.retain(|id, _| reached.contains(id));
     }
@@ -242,6 +253,27 @@ mod tests {
         assert!(store.contains(&new) && store.contains(&file));
         assert!(!store.contains(&old) && !store.contains(&old_file));
         assert_eq!(store.objects.len(), 3);
+    }
+
+    #[test]
+    fn of_commits_built_on_each_other_what_is_in_use_is_kept() {
+        let mut store = Store::new(BUDGET_BYTES);
+        let start = put(&mut store, Kind::Blob, vec![b's'; SWEEP_BYTES]);
+        let head = commit(&mut store, &[("changed", start)]);
+        store.read(head);
+        let mut most_bytes = 0;
+        let mut shared = start;
+        for number in 0..50_u8 {
+            let file = put(&mut store, Kind::Blob, vec![number; SWEEP_BYTES / 2]);
+            // The first one's file stays at another path.
+            shared = if number == 0 { file } else { shared };
+            let next = commit(&mut store, &[("changed", file), ("stays", shared)]);
+            store.build_on(next);
+            most_bytes = most_bytes.max(store.bytes());
+            let is_kept = [next, file, shared, head, start].map(|id| store.contains(&id));
+            assert_eq!(is_kept, [true; 5], "{number}");
+        }
+        assert!(most_bytes < 6 * SWEEP_BYTES, "{most_bytes} bytes");
     }
 
     #[test]

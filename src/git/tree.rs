@@ -3,7 +3,7 @@
 //! Whatever is not changed keeps its bytes: modes, order, odd names. Names are bytes here, not
 //! text, for git does not promise more.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use gix::{ObjectId, hash, objs::tree::name_order};
 
@@ -120,28 +120,41 @@ pub(crate) fn splice(
     changes: &[Change<'_>],
     hash: hash::Kind,
 ) -> Result<Vec<u8>, MalformedTree> {
-    let entries = Entries::new(tree, hash).collect::<Result<Vec<_>, _>>()?;
-    let replaced: HashMap<&[u8], &Change<'_>> = changes.iter().map(|it| (it.name, it)).collect();
-    let existing: HashSet<&[u8]> = entries.iter().map(|it| it.name).collect();
-    let mut added: Vec<_> = changes
-        .iter()
-        .filter(|it| !existing.contains(it.name))
-        .collect();
-    added.sort_by(|a, b| compare((a.name, a.is_directory), (b.name, b.is_directory)));
+    let mut missing: BTreeMap<&[u8], &Change<'_>> =
+        changes.iter().map(|it| (it.name, it)).collect();
+    let mut result = tree.to_vec();
+    let mut entries = Entries::new(tree, hash);
+    while let Some(entry) = entries.next() {
+        if let Some(change) = missing.remove(entry?.name) {
+            let end = tree.len() - entries.rest.len();
+            result[end - entries.id_length..end].copy_from_slice(change.id.as_slice());
+        }
+    }
+    if missing.is_empty() {
+        Ok(result)
+    } else {
+        insert(&result, missing.into_values().collect(), hash)
+    }
+}
 
+/// Adds entries that are not there.
+fn insert(
+    tree: &[u8],
+    mut added: Vec<&Change<'_>>,
+    hash: hash::Kind,
+) -> Result<Vec<u8>, MalformedTree> {
+    added.sort_by(|a, b| compare((a.name, a.is_directory), (b.name, b.is_directory)));
     let mut result = Vec::with_capacity(tree.len() + added.len() * 64);
     let mut added = added.into_iter().peekable();
-    for entry in &entries {
+    for entry in Entries::new(tree, hash) {
+        let entry = entry?;
         let place = (entry.name, entry.kind() == EntryKind::Directory);
         while let Some(new) = added.next_if(|it| compare((it.name, it.is_directory), place).is_lt())
         {
             push_new(&mut result, new);
         }
         result.extend_from_slice(entry.head);
-        let id = replaced
-            .get(entry.name)
-            .map_or(&entry.id, |change| &change.id);
-        result.extend_from_slice(id.as_slice());
+        result.extend_from_slice(entry.id.as_slice());
     }
     for new in added {
         push_new(&mut result, new);

@@ -40,14 +40,18 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Adds other paths, each once.
-    pub(crate) fn extend(&mut self, other: &Self) {
-        self.files.extend(other.files.iter().cloned());
-        self.folders.extend(other.folders.iter().cloned());
-        self.files.sort_unstable();
-        self.files.dedup();
-        self.folders.sort_unstable();
-        self.folders.dedup();
+    /// All that these name, each once.
+    pub(crate) fn union<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut union = Self::default();
+        for paths in all {
+            union.files.extend(paths.files.iter().cloned());
+            union.folders.extend(paths.folders.iter().cloned());
+        }
+        union.files.sort_unstable();
+        union.files.dedup();
+        union.folders.sort_unstable();
+        union.folders.dedup();
+        union
     }
 
     /// Whether `place` is one of these or above one of them.

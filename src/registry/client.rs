@@ -51,14 +51,14 @@ impl Client {
         }
     }
 
-    /// How hosts are asked just now.
-    pub fn hosts(&self) -> Vec<HostPace> {
-        self.shared.pace.hosts(Instant::now())
-    }
-
     /// How much of lists has been read so far.
     pub fn listed(&self) -> &Listed {
         &self.shared.listed
+    }
+
+    /// How hosts are asked just now.
+    pub fn hosts(&self) -> Vec<HostPace> {
+        self.shared.pace.hosts(Instant::now())
     }
 
     /// Lists every tag of a repository.

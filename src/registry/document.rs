@@ -101,8 +101,7 @@ pub(super) async fn config(
     exchange: &mut Exchange<'_>,
     asked: &Digest,
 ) -> Result<Option<Build>, Error> {
-    let path = format!("/v2/{}/blobs/{asked}", exchange.repository.path());
-    let url = exchange.endpoint.url(&path);
+    let url = exchange.url(&format!("blobs/{asked}"));
     let request = Request::new(Method::GET, url, ACCEPT_CONFIG, wire::MAX_BYTES);
     let answer = exchange.ask(request).await?;
     let Some(answer) = verified(exchange, answer, asked)? else {

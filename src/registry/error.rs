@@ -207,6 +207,17 @@ pub enum Error {
         /// The host behind the redirect.
         host: Host,
     },
+    /// A redirect leads inside, and the registry is not there itself.
+    #[error(
+        "{repository}: the registry redirects to {host}, which is in a private network, where it is \
+         not itself"
+    )]
+    InsideRedirect {
+        /// The repository that was asked for.
+        repository: Repository,
+        /// The host behind the redirect.
+        host: Host,
+    },
     /// A redirect leads nowhere, or from TLS to plain HTTP.
     #[error("{repository}: the registry redirects to where it cannot be followed")]
     InvalidRedirect {

@@ -17,6 +17,7 @@ use super::answer::{Answer, Unread};
 use super::client::Shared;
 use super::endpoint::{Endpoint, has_credential};
 use super::error::{Error, Host};
+use super::inside::leads_inside;
 use super::pace::{Pause, Turn};
 use super::transport::Failure;
 use super::{retry, transport};
@@ -161,7 +162,7 @@ impl<'a> Exchange<'a> {
                             repository: self.repository.clone(),
                         });
                     }
-                    request.url = self.redirect_target(&answer)?;
+                    request.url = self.redirect_target(&answer).await?;
                 }
                 _ => return self.settle(answer),
             }
@@ -266,11 +267,12 @@ impl<'a> Exchange<'a> {
         Answer::read(response, request.limit).await
     }
 
-    /// Where a redirect leads: to any host that is as private as the registry itself.
+    /// Where a redirect leads: to any host that is as private as the registry itself, and not inside
+    /// if that is outside.
     ///
     /// registry.k8s.io sends every request for tags and manifests to a server near the client,
     /// so other hosts are allowed; they are shown no credential.
-    fn redirect_target(&self, answer: &Answer) -> Result<Url, Error> {
+    async fn redirect_target(&self, answer: &Answer) -> Result<Url, Error> {
         let location = answer
             .headers
             .get(LOCATION)
@@ -280,12 +282,19 @@ impl<'a> Exchange<'a> {
                 url.scheme() == "https" || (url.scheme() == "http" && !self.endpoint.has_tls());
             is_private && url.has_host() && !has_credential(url)
         };
-        location
+        let target = location
             .and_then(|location| answer.url.join(location).ok())
             .filter(is_allowed)
             .ok_or_else(|| Error::InvalidRedirect {
                 repository: self.repository.clone(),
-            })
+            })?;
+        if leads_inside(&self.endpoint.url("/"), &target).await {
+            return Err(Error::InsideRedirect {
+                repository: self.repository.clone(),
+                host: Host::of(&target),
+            });
+        }
+        Ok(target)
     }
 
     /// Falls back to plain HTTP where that is allowed and TLS is not spoken.
@@ -332,4 +341,60 @@ fn is_for_the_caller(status: StatusCode) -> bool {
     ];
     status == StatusCode::NOT_MODIFIED
         || (status.is_client_error() && !has_one_meaning.contains(&status))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use reqwest::header::{HeaderMap, HeaderValue};
+
+    use super::*;
+    use crate::registry::client::Client;
+
+    /// What becomes of a redirect of a registry; the target if it is followed.
+    async fn redirected(registry: &str, location: &str) -> Result<String, Error> {
+        let repository = format!("{registry}/org/app");
+        let repository = repository.parse().expect("the row's registry is one");
+        let access = Access::default();
+        let client = Client::new();
+        let exchange = client.exchange(&repository, &access).await?;
+        let location = HeaderValue::from_str(location).expect("the row's location is a header");
+        let answer = Answer {
+            url: exchange.url("blobs/x"),
+            status: StatusCode::TEMPORARY_REDIRECT,
+            headers: HeaderMap::from_iter([(LOCATION, location)]),
+            body: Bytes::new(),
+        };
+        exchange.redirect_target(&answer).await.map(String::from)
+    }
+
+    #[tokio::test]
+    async fn a_registry_outside_can_not_redirect_inside() {
+        for (registry, location, expected) in [
+            ("8.8.8.8", "https://8.8.4.4/blob", "https://8.8.4.4/blob"),
+            ("8.8.8.8", "/blob", "https://8.8.8.8/blob"),
+            ("8.8.8.8", "https://10.0.0.1/blob", "inside"),
+            ("8.8.8.8", "https://[fd00::1]/blob", "inside"),
+            ("8.8.8.8", "https://localhost/blob", "inside"),
+            ("8.8.8.8", "http://8.8.4.4/blob", "invalid"),
+            (
+                "10.0.0.1:5000",
+                "https://10.0.0.2/blob",
+                "https://10.0.0.2/blob",
+            ),
+            (
+                "10.0.0.1:5000",
+                "https://8.8.8.8/blob",
+                "https://8.8.8.8/blob",
+            ),
+        ] {
+            let found = match redirected(registry, location).await {
+                Ok(target) => target,
+                Err(Error::InsideRedirect { .. }) => "inside".to_owned(),
+                Err(Error::InvalidRedirect { .. }) => "invalid".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(found, expected, "{registry} {location}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::hosts::resolver::{ResolveError, addresses};
 
 /// Whether the host of a URL has an address inside. A name that can't be looked up has none: who
 /// is behind a proxy asks nobody but the proxy.
-pub(super) async fn is_inside(url: &Url) -> bool {
+async fn is_inside(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_private(address.into()),
         Some(Host::Ipv6(address)) => is_private(address.into()),
@@ -20,6 +20,11 @@ pub(super) async fn is_inside(url: &Url) -> bool {
         },
         None => false,
     }
+}
+
+/// Whether a server outside leads to an address inside that is not its own.
+pub(super) async fn leads_inside(from: &Url, to: &Url) -> bool {
+    to.host() != from.host() && is_inside(to).await && !is_inside(from).await
 }
 
 #[cfg(test)]
@@ -49,6 +54,24 @@ mod tests {
                 .parse()
                 .expect("it is a URL");
             assert_eq!(is_inside(&url).await, expected, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_outside_leads_nobody_inside() {
+        for (from, to, expected) in [
+            ("8.8.8.8", "10.0.0.1", true),
+            ("8.8.8.8", "localhost", true),
+            ("8.8.8.8", "8.8.4.4", false),
+            ("10.0.0.1", "10.0.0.2", false),
+            ("10.0.0.1", "8.8.8.8", false),
+            ("10.0.0.1:5000", "10.0.0.1:443", false),
+        ] {
+            let [from, to] = [from, to].map(|host| {
+                let url = format!("https://{host}/v2/").parse();
+                url.expect("it is a URL")
+            });
+            assert_eq!(leads_inside(&from, &to).await, expected, "{from} {to}");
         }
     }
 }

@@ -20,7 +20,7 @@ use super::credentials::Credential;
 use super::endpoint::has_credential;
 use super::error::{Error, Host};
 use super::exchange::{Exchange, Request};
-use super::inside::is_inside;
+use super::inside::leads_inside;
 use super::session::Session;
 
 /// The most that is read of a token server's answer; tokens have a few KiB.
@@ -42,9 +42,7 @@ const CLIENT_ID: &str = "image-update-operator";
 /// Gets a token for the repository of an exchange.
 pub(super) async fn fetch(exchange: &mut Exchange<'_>, source: Bearer) -> Result<Session, Error> {
     let realm = realm(exchange, &source)?;
-    let registry = exchange.endpoint.url("/");
-    let is_elsewhere = realm.host() != registry.host();
-    if is_elsewhere && is_inside(&realm).await && !is_inside(&registry).await {
+    if leads_inside(&exchange.endpoint.url("/"), &realm).await {
         return Err(Error::InsideRealm {
             repository: exchange.repository.clone(),
             realm: Excerpt::new(&source.realm),

@@ -13,6 +13,7 @@ use super::compose::{Part, compose};
 use super::job::{Decided, Error, Job, Outcome};
 use super::journal::{Journal, Mode};
 use super::rehearsal::rehearse;
+use crate::blocking;
 use crate::git::error::{Error as GitError, UpdateError};
 use crate::git::remote::Remote;
 use crate::git::update::{Paths, Receipt, UpdateRequest};
@@ -89,7 +90,7 @@ async fn named(
             decide,
             ..
         } = &mut queued.job;
-        let changes = match decide(&snapshot) {
+        let changes = match blocking::in_place(|| decide(&snapshot)) {
             Decided::Write(edits) => edits.into_iter().flat_map(|it| it.changes),
             Decided::Nothing => {
                 queued.answer(Ok(Outcome::UpToDate {
@@ -142,7 +143,7 @@ async fn write(
         let mut noted = None;
         let result = remote
             .update_all(&request, |snapshot| {
-                let composed = compose(&mut jobs, snapshot);
+                let composed = blocking::in_place(|| compose(&mut jobs, snapshot));
                 parts = composed.parts;
                 noted = journal.map(|_| (snapshot.files.clone(), composed.drafts.clone()));
                 Ok::<_, Infallible>(composed.drafts)
@@ -211,11 +212,7 @@ fn outcome(part: Part, receipt: &Receipt) -> Result<Outcome, Error> {
 
 /// Every file that a job looks at, once.
 pub(super) fn paths(jobs: &[Queued]) -> Paths {
-    let mut all = Paths::default();
-    for queued in jobs {
-        all.extend(&queued.job.paths);
-    }
-    all
+    Paths::union(jobs.iter().map(|queued| &queued.job.paths))
 }
 
 /// Answers the jobs that an error is about: all of them, unless it is about a path.

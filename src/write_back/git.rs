@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gix::ObjectId;
 use image_update_core::remote::{BranchName, RemoteUrl};
@@ -27,7 +28,7 @@ use crate::metrics::Metrics;
 /// The git remotes that policies write to.
 pub struct Remotes {
     /// By address; those of one address differ in credential or trust, so in what they may see.
-    entries: Mutex<HashMap<RemoteUrl, Vec<Arc<Entry>>>>,
+    entries: Mutex<HashMap<RemoteUrl, Vec<Kept>>>,
     /// The queues that have jobs.
     tasks: Mutex<JoinSet<()>>,
     /// Once it is cancelled, nothing waits for more to come.
@@ -36,6 +37,12 @@ pub struct Remotes {
     journal: Option<Arc<Journal>>,
     /// How much is kept of each remote.
     cache_bytes: usize,
+}
+
+/// A remote that was used once.
+struct Kept {
+    entry: Arc<Entry>,
+    used: Instant,
 }
 
 /// A remote with its cache, and its queues.
@@ -73,8 +80,12 @@ struct Turn<'a> {
     is_over: bool,
 }
 
-/// Remotes that nobody is using are dropped when there are more than this.
-const MOST_IDLE_REMOTES: usize = 256;
+/// Where there are more remotes than this, the one that was idle for longest makes room.
+const MOST_REMOTES: usize = 256;
+
+/// A remote that nobody used for so long is dropped: a credential that is replaced every hour, as
+/// those of clouds are, would else leave a remote behind each time.
+const LONGEST_IDLE: Duration = Duration::from_hours(1);
 
 impl Remotes {
     /// No remotes yet. `stop` says that the operator ends: what waits then goes at once. Of each
@@ -143,7 +154,7 @@ impl Remotes {
     pub fn queues(&self) -> Vec<QueueState> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
-        for entry in entries.values().flatten() {
+        for Kept { entry, .. } in entries.values().flatten() {
             let queues = entry.queues.lock().unwrap_or_else(PoisonError::into_inner);
             found.extend(queues.iter().map(|(branch, queue)| QueueState {
                 remote: entry.remote.url().to_string(),
@@ -176,17 +187,22 @@ impl Remotes {
     }
 
     fn entry(&self, url: &RemoteUrl, options: &RemoteOptions) -> Result<Arc<Entry>, Error> {
+        self.entry_at(url, options, Instant::now())
+    }
+
+    fn entry_at(
+        &self,
+        url: &RemoteUrl,
+        options: &RemoteOptions,
+        now: Instant,
+    ) -> Result<Arc<Entry>, Error> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if entries.len() >= MOST_IDLE_REMOTES {
-            entries.retain(|_, same| {
-                same.retain(|entry| Arc::strong_count(entry) > 1);
-                !same.is_empty()
-            });
+        let mut same = entries.get_mut(url).into_iter().flatten();
+        if let Some(kept) = same.find(|it| it.entry.options == *options) {
+            kept.used = now;
+            return Ok(Arc::clone(&kept.entry));
         }
-        let same = entries.entry(url.clone()).or_default();
-        if let Some(entry) = same.iter().find(|entry| entry.options == *options) {
-            return Ok(Arc::clone(entry));
-        }
+        make_room(&mut entries, now);
         let remote =
             Remote::new(url.clone(), options).map_err(|error| Error::Git(Arc::new(error)))?;
         let remote = remote
@@ -197,9 +213,42 @@ impl Remotes {
             remote,
             queues: Mutex::default(),
         });
-        same.push(Arc::clone(&entry));
+        entries.entry(url.clone()).or_default().push(Kept {
+            entry: Arc::clone(&entry),
+            used: now,
+        });
         Ok(entry)
     }
+}
+
+impl Kept {
+    fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.entry) == 1
+    }
+}
+
+/// Drops what nobody used for long, and then the idle ones that were used longest ago, until one
+/// more fits.
+fn make_room(entries: &mut HashMap<RemoteUrl, Vec<Kept>>, now: Instant) {
+    let mut idle: Vec<Instant> = entries
+        .values()
+        .flatten()
+        .filter(|kept| kept.is_idle())
+        .map(|kept| kept.used)
+        .collect();
+    idle.sort_unstable();
+    let count: usize = entries.values().map(Vec::len).sum();
+    let surplus = (count + 1).saturating_sub(MOST_REMOTES);
+    idle.truncate(surplus);
+    let last_out = idle.last();
+    entries.retain(|_, same| {
+        same.retain(|kept| {
+            let is_old = now.saturating_duration_since(kept.used) >= LONGEST_IDLE;
+            let is_surplus = last_out.is_some_and(|last| kept.used <= *last);
+            !(kept.is_idle() && (is_old || is_surplus))
+        });
+        !same.is_empty()
+    });
 }
 
 impl Entry {
@@ -307,3 +356,6 @@ async fn serve(
             .await;
     }
 }
+
+#[cfg(test)]
+mod tests;

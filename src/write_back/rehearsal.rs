@@ -6,6 +6,7 @@ use super::batch::{Queued, paths, without_failed};
 use super::compose::{Part, compose};
 use super::job::{Job, Outcome};
 use super::journal::Journal;
+use crate::blocking;
 use crate::git::remote::Remote;
 use crate::git::update::UpdateRequest;
 
@@ -35,7 +36,7 @@ pub(super) async fn rehearse(
             .into_iter()
             .map(|it| (it.job, (it.reply, it.span)))
             .unzip();
-        let composed = compose(&mut jobs, &snapshot);
+        let composed = blocking::in_place(|| compose(&mut jobs, &snapshot));
         // First, because whoever is answered may end and look at the journal.
         journal.push(remote.url(), &written, snapshot.files, composed.drafts, &[]);
         let jobs = jobs.into_iter().zip(waiting).zip(composed.parts);

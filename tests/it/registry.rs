@@ -157,7 +157,10 @@ fn insecure() -> Access {
 
 /// The access to a registry that has an entry with these keys, and its own URL.
 fn configured(registry: &FaultyRegistry, keys: &str) -> Access {
-    let url = registry.base_url();
+    configured_at(registry.base_url(), keys)
+}
+
+fn configured_at(url: &str, keys: &str) -> Access {
     let file = format!("registries:\n- {{name: x, api_url: '{url}', {keys}}}\n");
     let conf = RegistriesConf::parse(file.as_bytes()).expect("the row's entry is right");
     Access {

@@ -10,8 +10,9 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("api", &[]),
+    ("blocking", &[]),
     ("config", &[]),
     ("hosts", &[]),
     ("tls", &[]),
@@ -25,7 +26,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("webhook", &["metrics", "server"]),
     ("registry", &["hosts", "metrics", "program", "tls"]),
     ("git", &["hosts", "metrics", "program", "tls"]),
-    ("write_back", &["git", "metrics"]),
+    ("write_back", &["blocking", "git", "metrics"]),
     ("argocd", &["request_error"]),
     ("generate", &["api", "cli", "metrics"]),
     (
@@ -33,6 +34,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
         &[
             "api",
             "argocd",
+            "blocking",
             "config",
             "git",
             "hosts",

@@ -48,6 +48,10 @@
 - apiGroups: ["apps"]
   resources: ["deployments"]
   verbs: ["list"]
+# Warns that objects of argocd-image-updater have no effect here, if there are any.
+- apiGroups: ["argocd-image-updater.argoproj.io"]
+  resources: ["imageupdaters"]
+  verbs: ["list"]
 {{- end }}
 {{- define "image-update-operator.rules.webhooks" -}}
 # Asks for a look by an annotation when a registry tells of a push.

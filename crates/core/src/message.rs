@@ -66,6 +66,11 @@ impl MessageTemplate {
         Ok(Self(Some(template)))
     }
 
+    /// The template as it was written; `None` for the default one.
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_ref().map(Template::as_str)
+    }
+
     /// Renders the message of a commit.
     pub fn render(&self, data: &TemplateData<'_>) -> Result<String, MessageError> {
         let rendered = match &self.0 {

@@ -219,6 +219,21 @@ impl ApiServer {
         audit::read(&self.audit_log, user)
     }
 
+    /// The HTTP status of each request that `user` has been answered, be it about objects or about
+    /// what there is. A watch is one request, answered when it begins.
+    pub fn answers(&self, user: &str) -> Result<Vec<u64>, Error> {
+        audit::answers(&self.audit_log, user)
+    }
+
+    /// The processor time that the API server and etcd have taken so far.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel does not say, as on anything but Linux.
+    pub fn processor_time(&self) -> io::Result<Duration> {
+        Ok(self.process().processor_time()? + self.etcd.processor_time()?)
+    }
+
     /// The process ids of the API server and of etcd.
     pub fn pids(&self) -> [u32; 2] {
         [self.process().pid(), self.etcd.pid()]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use image_update_core::argocd::Application;
-use image_update_core::legacy::{PREFIX, parse};
+use image_update_core::legacy::{CommitSettings, PREFIX, parse};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -312,7 +312,8 @@ proptest! {
             ..Application::default()
         };
         let (settings, _) = parse(&application, &annotations).expect("there is a list");
-        let Some(converted) = convert("argocd", "shop", &settings) else {
+        let commit = CommitSettings::default();
+        let Some(converted) = convert("argocd", "shop", &settings, &commit) else {
             return Ok(());
         };
         let object = serde_json::to_value(&converted.policy).expect("it is JSON");

@@ -35,7 +35,7 @@ pub enum Reason {
     /// The ImageWatch belongs to another namespace and does not grant access, or the policy names
     /// Applications of other namespaces without being in Argo CD's.
     AccessDenied,
-    /// Argo CD's credentials are not for this policy, or not for this remote.
+    /// The credentials are not for this remote, or those of Argo CD not for this policy.
     CredentialsDenied,
     /// The ImageWatch has no list of tags yet.
     WatchNotReady,
@@ -119,6 +119,9 @@ pub enum Reason {
     /// argocd-image-updater runs in the cluster. An event of its Lease or Deployment, never of a
     /// policy.
     OldUpdaterRunning,
+    /// There are `ImageUpdater` objects of argocd-image-updater. An event of one of them, never of a
+    /// policy.
+    ImageUpdaterIgnored,
     /// What was written to the Application was put back three times: something owns its parameters.
     PutBack,
     /// A notification could not be sent. An event, never the reason of a condition.
@@ -181,6 +184,7 @@ impl Reason {
             Self::ApplicationConflict => "ApplicationConflict",
             Self::InvalidAnnotations => "InvalidAnnotations",
             Self::OldUpdaterRunning => "OldUpdaterRunning",
+            Self::ImageUpdaterIgnored => "ImageUpdaterIgnored",
             Self::PutBack => "PutBack",
             Self::NotificationFailed => "NotificationFailed",
         }

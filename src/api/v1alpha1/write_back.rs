@@ -102,7 +102,8 @@ pub struct CredentialsSpec {
     /// server whose certificate a private authority signed; `tls.crt` and `tls.key` (or
     /// `tlsClientCertData` and `tlsClientCertKey`) for one that asks for a certificate; `proxy`,
     /// and `noProxy`. Over SSH, the server's key must be in `known_hosts`, as `ssh-keyscan` prints
-    /// it and hashed or not; with another port than 22, as `[host]:port`.
+    /// it and hashed or not; with another port than 22, as `[host]:port`. Without `repository` it is
+    /// shown to the remotes below its key `url`, or if it has none, to one server only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalObjectReference>,
 
@@ -110,7 +111,8 @@ pub struct CredentialsSpec {
     /// template with the longest address above it, of the same scheme and host; servers are
     /// verified by Argo CD's known hosts and certificates. For policies of Argo CD's namespace; for
     /// others, if the operator runs with `--argocd-credentials=all` and they have `applications`.
-    /// The project of each Application has to permit the repository.
+    /// The project of each Application has to permit the repository, and Applications of its
+    /// namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argocd: Option<ArgocdCredentialsSpec>,
 }

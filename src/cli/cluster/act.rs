@@ -12,7 +12,7 @@ use kube::core::NamespaceResourceScope;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Cluster, ClusterFlags, Target, connect};
+use super::{Cluster, ClusterFlags, Target, connect, policy_name};
 use crate::api::v1alpha1::{ImageState, ImageUpdatePolicy, ImageWatch, annotations};
 use crate::api::validate;
 use crate::cli::clock::now;
@@ -44,7 +44,7 @@ pub(in crate::cli) struct ReconcileArgs {
 #[derive(Args, Debug)]
 pub(in crate::cli) struct ReleaseArgs {
     /// The policies
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required = true, value_parser = policy_name)]
     policies: Vec<String>,
 
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub(in crate::cli) struct ReleaseArgs {
 #[derive(Args, Debug)]
 pub(in crate::cli) struct PinArgs {
     /// The policy
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = policy_name)]
     policy: String,
 
     /// `ALIAS=TAG` stops that image at the tag, `ALIAS-` lets it go again
@@ -113,11 +113,36 @@ pub(in crate::cli) async fn suspend(args: &SuspendArgs) -> Result<(), Failure> {
     annotate_all(&args.cluster, &args.targets, &annotation, "suspended").await
 }
 
-/// Ends a suspension by annotation; one by the spec is the spec's.
+/// Ends a suspension by annotation. One by the spec is for whoever keeps that, who is told.
 #[tokio::main(flavor = "current_thread")]
 pub(in crate::cli) async fn resume(args: &SuspendArgs) -> Result<(), Failure> {
     let annotation = json!({ annotations::SUSPEND: Value::Null });
-    annotate_all(&args.cluster, &args.targets, &annotation, "resumed").await
+    annotate_all(&args.cluster, &args.targets, &annotation, "resumed").await?;
+    let cluster = connect(&args.cluster).await?;
+    let mut failures = Vec::new();
+    for target in &args.targets {
+        if is_suspended_by_spec(&cluster, target).await {
+            let error = anyhow::anyhow!("it stays suspended: its spec.suspend is true");
+            let failure = Failure::failed(error).hint("set it to false where the object is kept");
+            failures.push(failure.about(target));
+        }
+    }
+    ended(failures, args.targets.len())
+}
+
+/// What can't be read counts as not suspended: it was resumed a moment ago.
+async fn is_suspended_by_spec(cluster: &Cluster, target: &Target) -> bool {
+    let (kube, namespace) = (cluster.kube.clone(), &cluster.namespace);
+    match target {
+        Target::Policy(name) => {
+            let policy = Api::<ImageUpdatePolicy>::namespaced(kube, namespace).get(name);
+            policy.await.is_ok_and(|it| it.spec.suspend)
+        }
+        Target::Watch(name) => {
+            let watch = Api::<ImageWatch>::namespaced(kube, namespace).get(name);
+            watch.await.is_ok_and(|it| it.spec.suspend)
+        }
+    }
 }
 
 /// Has objects looked at now.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use image_update_core::legacy::CommitSettings;
 use kube::ResourceExt as _;
 use kube::api::Api;
 use serde::Serialize;
 
 use super::list::list;
 use super::{Cluster, ClusterFlags, connect};
-use crate::api::v1alpha1::{ImageUpdatePolicy, ImageWatch};
+use crate::api::v1alpha1::{
+    ImageState, ImageStatus, ImageUpdatePolicy, ImageWatch, Reason, annotations,
+};
 use crate::argocd::application::Application;
 use crate::cli::failure::{self, Failure};
 use crate::cli::logins::LoginFlags;
@@ -47,6 +50,7 @@ pub(in crate::cli) struct ExplainPolicyArgs {
 struct Explained {
     namespace: String,
     name: String,
+    suspended: bool,
     images: Vec<Image>,
 }
 
@@ -57,10 +61,21 @@ struct Image {
     /// Remotes and Applications.
     places: Vec<String>,
     current: Option<String>,
+    /// What was decided; nothing where it did not come to that.
     #[serde(flatten)]
-    outcome: Outcome,
+    outcome: Option<Outcome>,
     /// Tags that a look at their images holds back.
     withheld: Vec<Withheld>,
+    /// Where the image stands in all places together.
+    status: Option<Status>,
+}
+
+/// As the policy's status has it.
+#[derive(Clone, Serialize)]
+struct Status {
+    state: ImageState,
+    reason: Reason,
+    message: String,
 }
 
 #[derive(Serialize, PartialEq, Eq)]
@@ -80,6 +95,8 @@ pub(in crate::cli) async fn explain_policy(args: &ExplainPolicyArgs) -> Result<(
     let objects = read(&cluster, &namespace, &name).await?;
     let policy = objects.policies.iter().find(|it| it.name_any() == name);
     check_alias(policy, args.image.as_deref())?;
+    let suspended =
+        policy.is_some_and(|it| annotations::is_suspended(&it.metadata, it.spec.suspend));
     let seen = Arc::new(Seen::default());
     let progress = {
         let seen = Arc::clone(&seen);
@@ -91,6 +108,8 @@ pub(in crate::cli) async fn explain_policy(args: &ExplainPolicyArgs) -> Result<(
         registries: args.logins.registries()?,
         argocd_namespace: args.logins.argocd_namespace(),
         argocd_credentials: args.logins.argocd_credentials(),
+        // Policies are as the cluster has them.
+        commit: CommitSettings::default(),
         cache_dir: None,
         logins: args.logins.logins()?,
         only: Some((namespace, name)),
@@ -101,7 +120,8 @@ pub(in crate::cli) async fn explain_policy(args: &ExplainPolicyArgs) -> Result<(
     let mut findings = looked.context("nothing can be kept of images")?;
     let finding = findings.policies.pop().context("the policy is gone")?;
     let explained = Explained {
-        images: images(&finding.decisions, args.image.as_deref()),
+        suspended,
+        images: images(&finding, args.image.as_deref()),
         namespace: finding.namespace.clone(),
         name: finding.name.clone(),
     };
@@ -162,19 +182,48 @@ fn check_alias(policy: Option<&ImageUpdatePolicy>, alias: Option<&str>) -> Resul
     }
 }
 
-fn images(decisions: &[Decided], alias: Option<&str>) -> Vec<Image> {
+fn images(finding: &Finding, only: Option<&str>) -> Vec<Image> {
+    let is_meant = |alias: &str| only.is_none_or(|only| only == alias);
+    let meant = finding.status.images.iter();
+    let meant = meant.filter(|image| is_meant(&image.alias));
+    meant.flat_map(|image| places(finding, image)).collect()
+}
+
+/// An image in all its places; without one, where nothing was decided.
+fn places(finding: &Finding, image: &ImageStatus) -> Vec<Image> {
+    let decisions = finding.decisions.iter();
+    let mut images = decided(decisions.filter(|it| it.alias == image.alias));
+    if images.is_empty() {
+        images.push(Image {
+            alias: image.alias.clone(),
+            places: Vec::new(),
+            current: image.current.clone(),
+            outcome: None,
+            withheld: Vec::new(),
+            status: None,
+        });
+    }
+    for place in &mut images {
+        place.status = Some(Status {
+            state: image.state,
+            reason: image.reason,
+            message: image.message.clone(),
+        });
+    }
+    images
+}
+
+/// Decisions, those that are the same in several places once.
+fn decided<'a>(decisions: impl Iterator<Item = &'a Decided>) -> Vec<Image> {
     let mut images: Vec<Image> = Vec::new();
     for decided in decisions {
-        if alias.is_some_and(|alias| *decided.alias != *alias) {
-            continue;
-        }
         let place = match &decided.application {
             Some(application) if *application != decided.place => {
                 format!("{} ({application})", decided.place)
             }
             Some(_) | None => decided.place.clone(),
         };
-        let outcome = Outcome::of(&decided.decision);
+        let outcome = Some(Outcome::of(&decided.decision));
         let withheld = decided.withheld.iter();
         let withheld: Vec<Withheld> = withheld
             .map(|(tag, why)| Withheld {
@@ -196,6 +245,7 @@ fn images(decisions: &[Decided], alias: Option<&str>) -> Vec<Image> {
                 current: decided.current.clone(),
                 outcome,
                 withheld,
+                status: None,
             }),
         }
     }
@@ -203,7 +253,13 @@ fn images(decisions: &[Decided], alias: Option<&str>) -> Vec<Image> {
 }
 
 fn table(explained: &Explained) -> String {
-    let parts: Vec<String> = explained.images.iter().map(part).collect();
+    let suspended = explained.suspended.then(|| {
+        let name = format!("{}/{}", explained.namespace, explained.name);
+        let what = "yes; nothing is written until it is resumed";
+        columns(&[["policy", name.as_str()], ["suspended", what]])
+    });
+    let images = explained.images.iter().map(part);
+    let parts: Vec<String> = suspended.into_iter().chain(images).collect();
     parts.join("\n")
 }
 
@@ -211,13 +267,19 @@ fn part(image: &Image) -> String {
     let mut rows = vec![["image", image.alias.as_str()]];
     rows.extend(image.places.iter().map(|place| ["place", place.as_str()]));
     rows.push(["current", image.current.as_deref().unwrap_or("none")]);
-    rows.extend(image.outcome.facts());
+    let status = image.status.as_ref().map(|status| {
+        let (state, reason) = (status.state.as_str(), status.reason.as_str());
+        format!("{state}, {reason}: {}", status.message)
+    });
+    rows.extend(status.iter().map(|status| ["status", status.as_str()]));
+    rows.extend(image.outcome.iter().flat_map(Outcome::facts));
     let withheld = image.withheld.iter();
     let withheld: Vec<String> = withheld
         .map(|it| format!("{} {}", it.tag, it.why))
         .collect();
     rows.extend(withheld.iter().map(|it| ["withheld", it.as_str()]));
-    columns(&rows) + &image.outcome.rejected_table()
+    let rejected = image.outcome.as_ref().map(Outcome::rejected_table);
+    columns(&rows) + &rejected.unwrap_or_default()
 }
 
 /// Tells what went wrong; an error if something did.

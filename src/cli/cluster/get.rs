@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::age::age;
 use super::list::list;
-use super::{Cluster, ClusterFlags, connect};
+use super::{Cluster, ClusterFlags, connect, policy_name};
 use crate::api::v1alpha1::{
     ApplicationCounts, Attention, ImageState, ImageUpdatePolicy, ImageWatch, annotations,
 };
@@ -22,7 +22,7 @@ use crate::cli::output::{OutputFlag, columns};
 #[derive(Args, Debug)]
 pub(in crate::cli) struct GetArgs {
     /// Only these policies
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = policy_name)]
     names: Vec<String>,
 
     /// In all namespaces

@@ -50,6 +50,32 @@ pub(super) enum Target {
 #[error("expected NAME of a policy, policy/NAME or watch/NAME")]
 pub(super) struct TargetError;
 
+/// Why a text names no policy.
+#[derive(Debug, thiserror::Error)]
+#[error("expected NAME of a policy, or policy/NAME; -n names the namespace")]
+struct PolicyNameError;
+
+/// The name of a policy, with or without its kind before it.
+fn policy_name(text: &str) -> Result<String, PolicyNameError> {
+    match text.parse() {
+        Ok(Target::Policy(name)) => Ok(name),
+        Ok(Target::Watch(_)) | Err(TargetError) => Err(PolicyNameError),
+    }
+}
+
+/// Whether an object may have this name:
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names>.
+/// Any other would be part of an address where it is put into one.
+fn is_name(text: &str) -> bool {
+    let is_end = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_inner = |byte: u8| is_end(&byte) || matches!(byte, b'-' | b'.');
+    let bytes = text.as_bytes();
+    text.len() <= 253
+        && text.bytes().all(is_inner)
+        && bytes.first().is_some_and(is_end)
+        && bytes.last().is_some_and(is_end)
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -65,7 +91,6 @@ impl std::str::FromStr for Target {
     /// A name alone is a policy's.
     fn from_str(text: &str) -> Result<Self, TargetError> {
         let (kind, name) = text.split_once('/').unwrap_or(("policy", text));
-        let is_name = |name: &str| !name.is_empty() && !name.contains('/');
         match kind {
             "policy" | "iup" | "imageupdatepolicy" if is_name(name) => {
                 Ok(Self::Policy(name.to_owned()))
@@ -172,4 +197,31 @@ impl Cluster {
 fn shown(text: &str) -> String {
     let visible = text.chars().filter(|it| !it.is_control());
     visible.take(MAX_SAID).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Option<&str>) {
+        assert_eq!(policy_name(text).ok().as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn a_policy_is_named_as_the_program_prints_it() {
+        check("shop", Some("shop"));
+        check("policy/shop", Some("shop"));
+        check("iup/shop", Some("shop"));
+        check("a.b-c", Some("a.b-c"));
+        // Parts of an address, all of them.
+        check("shop/status", None);
+        check("policy/shop/status", None);
+        check("shop?dryRun=All", None);
+        check("..", None);
+        check("watch/shop", None);
+        check("demo/shop", None);
+        check("Shop", None);
+        check("", None);
+    }
 }

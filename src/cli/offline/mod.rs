@@ -17,6 +17,7 @@ use super::failure::{self, Failure};
 use super::logins::LoginFlags;
 use super::output::OutputFlag;
 use super::progress::Progress;
+use crate::config::CommitConfig;
 use crate::controller::once::{self, Cluster, Findings, Options, Seen};
 use crate::write_back::journal::Mode;
 
@@ -41,6 +42,9 @@ pub(super) struct OfflineArgs {
     /// is forgotten
     #[arg(long, env = "IMAGE_UPDATE_CACHE_DIR", value_name = "FOLDER")]
     cache_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    commit: CommitConfig,
 
     #[command(flatten)]
     logins: LoginFlags,
@@ -75,6 +79,7 @@ async fn carry_out(args: &OfflineArgs, mode: Mode) -> Result<bool, Failure> {
         registries: args.logins.registries()?,
         argocd_namespace: args.logins.argocd_namespace(),
         argocd_credentials: args.logins.argocd_credentials(),
+        commit: args.commit.settings(),
         cache_dir: args.cache_dir.clone(),
         logins: args.logins.logins()?,
         only: None,

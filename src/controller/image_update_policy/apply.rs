@@ -1,4 +1,7 @@
 //! Decides against what stands at each destination, and writes what differs.
+//!
+//! Thousands of policies may wait for a push, each with room for the largest future that it awaits
+//! here. So those that go on before or after that are boxed.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,6 +25,7 @@ use crate::api::v1alpha1::{ImageUpdatePolicy, annotations};
 use crate::api::validate::PolicyModel;
 use crate::argocd::patch::{self, Edited};
 use crate::argocd::wrote::Wrote;
+use crate::blocking;
 use crate::controller::applications;
 use crate::controller::context::Context;
 use crate::controller::error::Error;
@@ -95,13 +99,13 @@ impl Task<'_> {
             let Attempted { plan, written } = match &destination {
                 Destination::Git(git) => self.write_git(&destination, git, inputs, &mut past).await,
                 Destination::Application { known, index, .. } => {
-                    self.write_application(known, *index, &inputs).await
+                    Box::pin(self.write_application(known, *index, &inputs)).await
                 }
             };
             if let (Some(plan), Ok(_)) = (&plan, &written)
                 && !plan.is_decided()
             {
-                self.learn(plan, round).await;
+                Box::pin(self.learn(plan, round)).await;
                 continue;
             }
             if let (Ok(Written::Pushed { .. }), Some(plan)) = (&written, &plan) {
@@ -137,7 +141,7 @@ impl Task<'_> {
             return Attempted::failed(Error::HostNotAllowed { host });
         }
         let options = access.options(self.policy, destination, url, self.context);
-        let options = match options.await {
+        let options = match Box::pin(options).await {
             Ok(options) => options,
             Err(error) => return Attempted::failed(error),
         };
@@ -181,7 +185,7 @@ impl Task<'_> {
             let commits = self.settled.commits(url, branch);
             let paths = &plan.missing_past;
             let read = past.read((url, &options), branch, commits, paths, self.context);
-            if let Err(error) = read.await {
+            if let Err(error) = Box::pin(read).await {
                 written = Err(Error::WriteBack(error));
             }
         }
@@ -199,13 +203,13 @@ impl Task<'_> {
         inputs: &Inputs,
     ) -> Attempted {
         let nothing = || Ok(Written::Nothing { read: None });
-        let policy = names(&self.policy.metadata).1;
+        let (policy_namespace, policy) = names(&self.policy.metadata);
         let candidates = self.candidates.get_or_init(|| candidates(&self.images));
         // What makes an Application would take a note on it away, or keep it and put back the rest.
         let is_noted = !application.is_generated;
         let decide = |overrides: &[u8], wrote: &Wrote| {
             let noted = |alias: &str| wrote.value(policy, alias).filter(|_| is_noted);
-            inputs.decide_overrides(candidates, overrides, noted)
+            blocking::in_place(|| inputs.decide_overrides(candidates, overrides, noted))
         };
         let overrides = application.overrides.get(index);
         let overrides = overrides.map_or(&b"{}"[..], Vec::as_slice);
@@ -228,7 +232,8 @@ impl Task<'_> {
             };
         }
         let what = self.right_and_values(&plan);
-        if self.context.put_backs.is_contested(&shown, &what) {
+        let writer = format!("{policy_namespace}/{policy}");
+        if self.context.put_backs.is_contested(&shown, &writer, &what) {
             return Attempted {
                 plan: Some(plan),
                 written: Err(Error::PutBack { application: shown }),
@@ -255,7 +260,7 @@ impl Task<'_> {
         let kube = &self.context.kube;
         let written = match patch::update(kube, namespace, name, index, FIELD_MANAGER, edit).await {
             Ok(patch::Outcome::Patched) => {
-                self.context.put_backs.note(&shown, what);
+                self.context.put_backs.note(&shown, &writer, what);
                 Ok(Written::Patched { application: shown })
             }
             Ok(patch::Outcome::Unchanged) => nothing(),
@@ -267,8 +272,8 @@ impl Task<'_> {
         }
     }
 
-    /// What a plan writes, and what would let it be written again after others put it back: a new
-    /// spec, or a new value of the annotation that releases.
+    /// What a plan writes, and what would let it be written again after others put it back: another
+    /// policy of this name, a new spec, or a new value of the annotation that releases.
     fn right_and_values(&self, plan: &Plan) -> String {
         let metadata = &self.policy.metadata;
         let released = annotations::released(metadata);
@@ -276,7 +281,8 @@ impl Task<'_> {
         let values = values.map(|(it, change)| format!("{}={}", it.alias, change.new));
         let values: Vec<String> = values.collect();
         format!(
-            "{:?} {released:?} {}",
+            "{:?} {:?} {released:?} {}",
+            metadata.uid,
             metadata.generation,
             values.join(" ")
         )

@@ -61,6 +61,14 @@ impl Destination {
     }
 
     /// The remote, if it is one.
+    pub(super) fn remote(&self) -> Option<&RemoteUrl> {
+        match self {
+            Self::Git(git) => Some(&git.url),
+            Self::Application { .. } => None,
+        }
+    }
+
+    /// The same, of a destination that is done with.
     pub(super) fn into_remote(self) -> Option<RemoteUrl> {
         match self {
             Self::Git(git) => Some(git.url),

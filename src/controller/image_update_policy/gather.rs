@@ -14,9 +14,8 @@ use zeroize::Zeroizing;
 use crate::api::v1alpha1::{AccessFrom, ImageUpdatePolicy, ImageWatch, annotations};
 use crate::api::validate::{GitModel, ImageModel, ImageSource, PolicyModel};
 use crate::controller::context::{Context, GuardedWatch};
-use crate::controller::error::{Error, SecretProblem};
+use crate::controller::error::{Error, NoTags, SecretProblem};
 use crate::controller::registries;
-use crate::controller::secrets;
 use crate::controller::status::names;
 use crate::controller::tags::WatchedTags;
 use crate::git::signing::SigningKey;
@@ -158,7 +157,7 @@ async fn watch(own: &str, namespace: &str, name: &str, context: &Context) -> Res
             watch: Some(Arc::clone(&guard)),
         }),
         None => Err(Error::WatchNotReady {
-            why: why_not_ready(watch),
+            why: why_not_ready(watch, context),
             name: shown,
         }),
     }
@@ -185,15 +184,17 @@ fn not_found_or_denied(own: &str, namespace: &str, shown: String) -> Error {
 }
 
 /// Why nothing is to be expected of a watch for now; `None` while its first scan is under way.
-fn why_not_ready(watch: &ImageWatch) -> Option<String> {
+fn why_not_ready(watch: &ImageWatch, context: &Context) -> Option<NoTags> {
     if annotations::is_suspended(&watch.metadata, watch.spec.suspend) {
-        return Some("it is suspended, and not scanned until it is resumed".to_owned());
+        return Some(NoTags::Suspended);
     }
-    let conditions = &watch.status.as_ref()?.conditions;
-    let ready = conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")?;
-    (ready.status != "True").then(|| ready.message.clone())
+    // What was just written, and woke the policy, may be in no store yet.
+    let status = context
+        .watch_statuses
+        .latest(&watch.metadata, watch.status.as_ref())?;
+    let mut conditions = status.conditions.into_iter();
+    let ready = conditions.find(|condition| condition.type_ == "Ready")?;
+    (ready.status != "True").then_some(NoTags::Failed(ready.message))
 }
 
 async fn is_granted(
@@ -242,7 +243,9 @@ pub(super) async fn signing_key(
     let Some(name) = &git.commit.signing_secret else {
         return Ok(None);
     };
-    let secret = secrets::secret(&context.kube, names(&policy.metadata).0, name).await?;
+    let namespace = names(&policy.metadata).0;
+    let secret = context.secrets.secret(&context.kube, namespace, name);
+    let secret = secret.await?;
     let invalid = |problem| Error::InvalidSecret {
         name: name.clone(),
         problem,

@@ -2,21 +2,23 @@
 //! each remote.
 //!
 //! Argo CD's credentials are for the policies of its own namespace; for others only if the operator
-//! was started so, and then for Applications whose project permits the remote.
+//! was started so, and then for Applications whose project permits the remote. Which remotes a Secret
+//! of the policy is for, [`secret_scope`] says.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use image_update_core::remote::RemoteUrl;
+use image_update_core::remote::{RemotePrefix, RemoteUrl};
 use image_update_core::secret::SecretData;
 
 use super::destinations::Destination;
+use super::secret_scope;
 use crate::api::v1alpha1::ImageUpdatePolicy;
 use crate::api::validate::{CredentialsModel, GitModel};
+use crate::argocd::repositories::Forbidden;
 use crate::config::ArgocdCredentials;
 use crate::controller::context::Context;
-use crate::controller::error::{ArgocdProblem, Error, SecretProblem};
-use crate::controller::secrets;
+use crate::controller::error::{ArgocdProblem, Error, ScopeProblem, SecretProblem};
 use crate::controller::status::names;
 use crate::git::options::RemoteOptions;
 use crate::write_back::git_credentials;
@@ -27,7 +29,7 @@ const INSECURE_KEY: &str = "insecure";
 /// How the remotes of a policy are asked.
 pub(super) enum GitAccess {
     /// All in the same way.
-    Same(Box<RemoteOptions>),
+    Same(Box<Same>),
     /// As Argo CD asks each.
     Argocd {
         /// Plain HTTP and untrusted certificates are allowed.
@@ -35,26 +37,52 @@ pub(super) enum GitAccess {
     },
 }
 
-/// Reads what goes for all remotes of a policy.
+/// How remotes are asked that are asked in the same way.
+pub(super) struct Same {
+    options: RemoteOptions,
+    /// The Secret that says so, and what it is for, if it is not for all that there are.
+    only: Option<(String, RemotePrefix)>,
+}
+
+/// Reads what goes for all remotes of a policy, which are those of its `destinations`.
 pub(super) async fn of_policy(
     policy: &ImageUpdatePolicy,
     git: &GitModel,
+    destinations: &[Destination],
     context: &Context,
 ) -> Result<GitAccess, Error> {
     let namespace = names(&policy.metadata).0;
     let insecure = git.insecure;
-    let options = match &git.credentials {
-        CredentialsModel::Anonymous => RemoteOptions {
-            insecure,
-            ..RemoteOptions::default()
+    let anonymous = RemoteOptions {
+        insecure,
+        ..RemoteOptions::default()
+    };
+    let same = match &git.credentials {
+        CredentialsModel::Anonymous => Same {
+            options: anonymous,
+            only: None,
         },
         CredentialsModel::Secret(name) => {
-            match secrets::secret(&context.kube, namespace, name).await {
-                Ok(secret) => read(secret.name, secret.data, insecure, context).await?,
+            let secret = context.secrets.secret(&context.kube, namespace, name);
+            match secret.await {
+                Ok(secret) => {
+                    let url = secret_scope::url(&secret.data);
+                    let options = read(secret.name, secret.data, insecure, context).await?;
+                    // The policy's author has said where the Secret goes, or it proves nothing.
+                    let is_for_all = git.url.is_some() || !options.has_proof();
+                    let remotes = destinations.iter().filter_map(Destination::remote);
+                    let only = if is_for_all {
+                        None
+                    } else {
+                        secret_scope::of(name, url.as_deref(), remotes)?
+                    };
+                    let only = only.map(|prefix| (name.clone(), prefix));
+                    Same { options, only }
+                }
                 // Whoever calls need not have the cluster's Secrets: their own logins serve.
-                Err(error) if context.caller.is_some() && error.is_unreadable() => RemoteOptions {
-                    insecure,
-                    ..RemoteOptions::default()
+                Err(error) if context.caller.is_some() && error.is_unreadable() => Same {
+                    options: anonymous,
+                    only: None,
                 },
                 Err(error) => return Err(error),
             }
@@ -67,7 +95,7 @@ pub(super) async fn of_policy(
             return Ok(GitAccess::Argocd { insecure });
         }
     };
-    Ok(GitAccess::Same(Box::new(options)))
+    Ok(GitAccess::Same(Box::new(same)))
 }
 
 impl GitAccess {
@@ -80,13 +108,22 @@ impl GitAccess {
         context: &Context,
     ) -> Result<Cow<'_, RemoteOptions>, Error> {
         let insecure = match self {
-            Self::Same(options) => {
-                return with_login(Cow::Borrowed(options), remote, context).await;
+            Self::Same(same) => {
+                if let Some((secret, prefix)) = &same.only
+                    && !prefix.covers(remote)
+                {
+                    return Err(Error::SecretScope(ScopeProblem::Elsewhere {
+                        secret: secret.clone(),
+                        remote: remote.clone(),
+                    }));
+                }
+                return with_login(Cow::Borrowed(&same.options), remote, context).await;
             }
             Self::Argocd { insecure } => *insecure,
         };
         let namespace = names(&policy.metadata).0;
-        let projects = projects(destination, context);
+        let members = members(destination, context);
+        let projects: BTreeSet<&String> = members.iter().map(|(project, _)| project).collect();
         let is_own = namespace == context.application_scope.argocd;
         if projects.is_empty() && !is_own {
             return Err(Error::ArgocdCredentials(ArgocdProblem::NoApplication));
@@ -96,16 +133,15 @@ impl GitAccess {
             .get(&context.kube, &context.application_scope.argocd)
             .await?;
         // Without a cluster the projects may not be known; the remote has the last word.
-        let mut judged = projects.iter().filter(|_| context.caller.is_none());
-        if let Some(project) = judged.find(|it| !argocd.permits(it, remote)) {
-            return Err(Error::ArgocdCredentials(ArgocdProblem::Project {
-                project: project.clone(),
-                remote: remote.clone(),
-            }));
+        let judged = members.iter().filter(|_| context.caller.is_none());
+        for (project, namespace) in judged {
+            argocd
+                .permits(project, namespace, remote)
+                .map_err(|forbidden| denied(forbidden, project, namespace, remote))?;
         }
         // What is for one project is not for what two write together.
         let project = projects.first().filter(|_| projects.len() == 1);
-        let options = match argocd.secret(remote, project.map(String::as_str)) {
+        let options = match argocd.secret(remote, project.map(|it| it.as_str())) {
             Some(data) => {
                 let name = format!("of Argo CD for {remote}");
                 read(name, data, insecure, context).await?
@@ -146,13 +182,28 @@ async fn with_login<'a>(
     })
 }
 
-/// The projects of the Applications whose files a destination has.
-fn projects(destination: &Destination, context: &Context) -> BTreeSet<String> {
+/// The projects that the Applications whose files a destination has say they are of, each with the
+/// namespaces of those Applications.
+fn members(destination: &Destination, context: &Context) -> BTreeSet<(String, String)> {
     let keys = destination.application_keys();
     let keys = keys.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
     keys.filter_map(|key| context.applications.get(&key))
-        .map(|it| it.facts.project.clone())
+        .map(|it| (it.facts.project.clone(), it.facts.namespace.clone()))
         .collect()
+}
+
+fn denied(forbidden: Forbidden, project: &str, namespace: &str, remote: &RemoteUrl) -> Error {
+    let project = project.to_owned();
+    Error::ArgocdCredentials(match forbidden {
+        Forbidden::Namespace => ArgocdProblem::ProjectNamespace {
+            project,
+            namespace: namespace.to_owned(),
+        },
+        Forbidden::Remote => ArgocdProblem::Project {
+            project,
+            remote: remote.clone(),
+        },
+    })
 }
 
 /// Reads the data of the Secret `name`.

@@ -6,13 +6,29 @@ use image_update_core::plan::{Plan, State};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Outcome, Write, Written};
-use crate::controller::error::{Disposition, Error};
+use crate::api::v1alpha1::ImageUpdatePolicy;
+use crate::controller::error::{Disposition, Error, NoTags};
 use crate::metrics::{ImageCounts, Metrics};
 
 /// Counts the images of an outcome, and the time that new tags have waited for it.
-pub(super) fn outcome(metrics: &Metrics, outcome: &Result<Outcome, Error>, now: Timestamp) {
-    let Ok(Outcome::Decided(attempt)) = outcome else {
-        return;
+pub(super) fn outcome(
+    metrics: &Metrics,
+    policy: &ImageUpdatePolicy,
+    outcome: &Result<Outcome, Error>,
+    now: Timestamp,
+) {
+    let attempt = match outcome {
+        Ok(Outcome::Decided(attempt)) => attempt,
+        Ok(Outcome::Suspended) => return,
+        Err(error) => {
+            // What keeps the policy from being carried out keeps each of its images.
+            let images = policy.spec.images.len();
+            metrics.images(ImageCounts {
+                failed: if is_failure(error) { images } else { 0 },
+                ..ImageCounts::default()
+            });
+            return;
+        }
     };
     metrics.images(counts(attempt));
     for write in &attempt.writes {
@@ -30,9 +46,8 @@ fn counts(attempt: &Attempt) -> ImageCounts {
         .lookup_errors
         .iter()
         .map(|(_, error)| error.as_ref());
-    // What is only waited for, as tags are after a start, is no failure.
     let failed = known.chain(lookups);
-    let failed = failed.filter(|error| error.disposition() != Disposition::Wait);
+    let failed = failed.filter(|error| is_failure(error));
     let mut counts = ImageCounts {
         failed: failed.count(),
         ..ImageCounts::default()
@@ -61,6 +76,19 @@ fn counts(attempt: &Attempt) -> ImageCounts {
         }
     }
     counts
+}
+
+/// What is only waited for, as tags are after a start, is no failure; a watch that can't list them
+/// is one.
+fn is_failure(error: &Error) -> bool {
+    let is_failed_watch = matches!(
+        error,
+        Error::WatchNotReady {
+            why: Some(NoTags::Failed(_)),
+            ..
+        }
+    );
+    is_failed_watch || error.disposition() != Disposition::Wait
 }
 
 fn is_broken(state: &State) -> bool {

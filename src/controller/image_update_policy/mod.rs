@@ -2,6 +2,8 @@
 //!
 //! Every path ends in exactly one status write, so the object itself says why something happened
 //! or did not. Only a failure to *report* leaves through the error policy.
+//!
+//! What goes on before or after the write is boxed where it is large, as in [`apply`].
 
 mod all_well;
 mod application_events;
@@ -20,7 +22,9 @@ mod old_event;
 mod once;
 mod past;
 mod report;
+mod secret_scope;
 mod settled;
+mod unnamed_branch;
 mod untold;
 
 use std::sync::{Arc, OnceLock};
@@ -161,12 +165,12 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
             context
                 .metrics
                 .reconciled(KIND, Health::Stalled.as_str(), started.elapsed());
-            return undecodable::report(
+            return Box::pin(undecodable::report(
                 &context.policy_statuses,
                 &invalid.metadata,
                 &invalid.error,
                 now,
-            )
+            ))
             .await;
         }
     };
@@ -197,7 +201,7 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     );
     log(&outcome, &report);
 
-    measure::outcome(&context.metrics, &outcome, context.clock.now());
+    measure::outcome(&context.metrics, policy, &outcome, context.clock.now());
     let now = context.clock.now();
     tidings.extend(Tidings {
         news: news::of(policy, previous.as_ref(), &outcome, &report, now),
@@ -211,8 +215,8 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     });
 
     let known = previous.as_ref().filter(|_| is_written);
-    let told = statuses.write(&policy.metadata, known, &report.status);
-    if let Err(error) = told.await {
+    let told = Box::pin(statuses.write(&policy.metadata, known, &report.status)).await;
+    if let Err(error) = told {
         // One that is gone by now is forgotten already.
         if context.policy(&key(&policy.metadata)).is_some() {
             let status = Some(report.status);
@@ -221,7 +225,7 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
         }
         return Err(error);
     }
-    tidings.tell(&context, policy).await;
+    Box::pin(tidings.tell(&context, policy)).await;
     Span::current().record("outcome", report.health.as_str());
     context
         .metrics
@@ -247,7 +251,15 @@ async fn run(
         return Err(Error::NoApplication);
     }
     let rivals = conflict::rivals(&selection, context);
-    conflict::check(policy, &selection, &applications, scope, &rivals)?;
+    let repository_of =
+        |namespace: &str, watch: &str| conflict::repository(namespace, watch, context);
+    conflict::check(
+        policy,
+        &selection,
+        (&applications, scope),
+        &rivals,
+        &repository_of,
+    )?;
 
     if let Some(git) = model.write_back.git()
         && let Some(url) = &git.url
@@ -269,13 +281,13 @@ async fn run(
     };
     let git = match model.write_back.git() {
         Some(git) if !destinations.is_empty() => Some((
-            git_access::of_policy(policy, git, context).await?,
-            commit_style(policy, git, context, now).await?,
+            Box::pin(git_access::of_policy(policy, git, &destinations, context)).await?,
+            Box::pin(commit_style(policy, git, context, now)).await?,
         )),
         Some(_) | None => None,
     };
     drop(permit);
-    let lookups = Lookups::known(&model, &images, context).await;
+    let lookups = Box::pin(Lookups::known(&model, &images, context)).await;
     let task = apply::Task {
         policy,
         model: Arc::new(model),

@@ -222,8 +222,8 @@ fn is_pinned(alias: &str, model: &PolicyModel) -> bool {
     images.any(|image| image.alias == alias && image.policy.pin.is_some())
 }
 
-/// A repository in as few characters as tell it from the policy's others.
-fn digest(remote: &RemoteUrl) -> String {
+/// A repository in as few characters as tell it from the policy's others, as a status has it.
+pub(super) fn digest(remote: &RemoteUrl) -> String {
     let digest = target_key(&remote.to_string(), "", "");
     digest.chars().take(REPOSITORY_DIGITS).collect()
 }
@@ -289,11 +289,12 @@ fn values_somewhere(attempt: &Attempt) -> BTreeMap<String, SettledValue> {
             | State::Broken(_) => None,
         };
         if let Some(value) = stands {
-            values.entry(alias.to_owned()).or_insert(SettledValue {
+            let settled = || SettledValue {
                 value,
                 branch: None,
                 pinned: is_pinned(alias, &attempt.model),
-            });
+            };
+            values.entry(alias.to_owned()).or_insert_with(settled);
         }
     }
     values.retain(|alias, _| !unsure.contains(alias.as_str()));

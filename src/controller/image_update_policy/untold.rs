@@ -15,9 +15,9 @@ use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus};
 use crate::controller::context::Context;
 use crate::controller::events::{self, Notice};
 
-/// The most of each kind that is kept of a policy, but for Applications; what is older is dropped. A status remembers
-/// ten writes.
-const MOST_KEPT: usize = 32;
+/// The most of each kind that is kept of a policy; what is older is dropped. A look may write, and
+/// tell of, hundreds of Applications.
+const MOST_KEPT: usize = 500;
 
 /// What is told beside a status.
 #[derive(Default)]
@@ -32,29 +32,31 @@ pub(super) struct Tidings {
 impl Tidings {
     /// Adds what happened later.
     pub(super) fn extend(&mut self, later: Self) {
-        extend(&mut self.notices, later.notices, MOST_KEPT);
-        extend(&mut self.news, later.news, MOST_KEPT);
-        extend(&mut self.old_events, later.old_events, MOST_KEPT);
-        let of_applications = later.of_applications;
-        extend(
-            &mut self.of_applications,
-            of_applications,
-            application_events::MOST,
-        );
+        self.notices.extend(later.notices);
+        self.news.extend(later.news);
+        self.old_events.extend(later.old_events);
+        self.of_applications.extend(later.of_applications);
+    }
+
+    /// Drops what is too old to be kept any longer.
+    fn bound(&mut self) {
+        keep_newest(&mut self.notices);
+        keep_newest(&mut self.news);
+        keep_newest(&mut self.old_events);
+        keep_newest(&mut self.of_applications);
     }
 
     /// Tells all of it.
     pub(super) async fn tell(self, context: &Arc<Context>, policy: &ImageUpdatePolicy) {
         context.notifications.tell(context, policy, self.news);
-        events::publish_each(&context.kube, policy, self.notices, &context.clock).await;
+        events::publish(&context.recorder, policy, self.notices).await;
         application_events::publish(context, self.of_applications).await;
         old_event::publish(context, self.old_events).await;
     }
 }
 
-fn extend<T>(kept: &mut Vec<T>, later: Vec<T>, most: usize) {
-    kept.extend(later);
-    kept.drain(..kept.len().saturating_sub(most));
+fn keep_newest<T>(kept: &mut Vec<T>) {
+    kept.drain(..kept.len().saturating_sub(MOST_KEPT));
 }
 
 /// What is known of a policy beyond its status in the cluster.
@@ -79,7 +81,8 @@ impl Untold {
     }
 
     /// Keeps what could not be told.
-    pub(super) fn keep(&self, policy: &ObjectMeta, what: Kept) {
+    pub(super) fn keep(&self, policy: &ObjectMeta, mut what: Kept) {
+        what.tidings.bound();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(uid) = &policy.uid {
             kept.insert(uid.clone(), what);
@@ -96,27 +99,48 @@ impl Untold {
 mod tests {
     use super::*;
 
-    /// Rows: how many notices are kept, how many come; the first and the number of what is kept.
+    fn meta(uid: &str) -> ObjectMeta {
+        ObjectMeta {
+            uid: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn events(counts: std::ops::Range<i32>) -> Tidings {
+        let event = |count| Event {
+            count: Some(count),
+            ..Event::default()
+        };
+        Tidings {
+            old_events: counts.map(event).collect(),
+            ..Tidings::default()
+        }
+    }
+
+    /// Rows: how many events of two looks wait; the number of the first that is kept, and how many
+    /// are.
     #[track_caller]
-    fn check(kept: usize, later: usize, first: usize, count: usize) {
-        let mut all: Vec<usize> = (0..kept).collect();
-        extend(&mut all, (kept..kept + later).collect(), MOST_KEPT);
-        assert_eq!((all.first().copied(), all.len()), (Some(first), count));
+    fn check(before: i32, later: i32, first: i32, count: usize) {
+        let mut tidings = events(0..before);
+        tidings.extend(events(before..before + later));
+        let total = usize::try_from(before + later).expect("the row's numbers are small");
+        assert_eq!(tidings.old_events.len(), total, "what is told is whole");
+        let untold = Untold::default();
+        let status = None;
+        untold.keep(&meta("one"), Kept { status, tidings });
+        let kept = untold.take(&meta("one")).tidings.old_events;
+        assert_eq!((kept[0].count, kept.len()), (Some(first), count));
     }
 
     #[test]
     fn the_newest_are_kept() {
         check(1, 1, 0, 2);
-        check(MOST_KEPT, 1, 1, MOST_KEPT);
-        check(0, 2 * MOST_KEPT, MOST_KEPT, MOST_KEPT);
+        check(500, 1, 1, MOST_KEPT);
+        check(0, 1000, 500, MOST_KEPT);
     }
 
     #[test]
     fn what_is_kept_is_taken_once_and_by_whom_it_concerns() {
-        let meta = |uid: &str| ObjectMeta {
-            uid: Some(uid.to_owned()),
-            ..ObjectMeta::default()
-        };
         let kept = || Kept {
             status: Some(ImageUpdatePolicyStatus::default()),
             tidings: Tidings::default(),

@@ -66,7 +66,7 @@ pub(super) async fn reconcile(context: &Context, key: &Key) -> Outcome {
     if *context.legacy.standing.borrow() == Standing::Held {
         return Outcome::Unchanged;
     }
-    let wanted = match convert(namespace, name, &settings) {
+    let wanted = match convert(namespace, name, &settings, &context.legacy.commit) {
         Some(mut wanted) => {
             for watch in &mut wanted.watches {
                 watch.spec.interval.clone_from(&context.legacy.interval);

@@ -5,6 +5,7 @@
 //! policy that a person owns is never touched, whatever its Application says.
 
 mod application;
+mod image_updaters;
 mod objects;
 mod old_updater;
 mod queue;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use image_update_core::legacy::CommitSettings;
 use kube::core::ObjectMeta;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -51,6 +53,8 @@ pub(super) struct Legacy {
     scope: Option<ApplicationScope>,
     /// How often the tags of converted watches are listed.
     interval: String,
+    /// What the commits of converted policies are like.
+    commit: CommitSettings,
     /// Whether the predecessor is looked for.
     defers: bool,
     /// Where it is looked for; everywhere if empty.
@@ -85,6 +89,7 @@ impl Legacy {
         Self {
             scope,
             interval: config.interval.clone(),
+            commit: config.commit.settings(),
             defers: !config.convert_beside_old_updater,
             watched: config.watch_namespaces.clone(),
             ..Self::off()
@@ -100,6 +105,7 @@ impl Legacy {
         Self {
             scope: None,
             interval: String::new(),
+            commit: CommitSettings::default(),
             defers: false,
             watched: Vec::new(),
             queue: Queue::default(),
@@ -204,7 +210,11 @@ pub(super) async fn follow(context: Arc<Context>, stop: CancellationToken) {
         }
         context.applications.are_listed.cancelled().await;
         context.stores_are_filled().await;
-        tokio::join!(old_updater::follow(&context), work(&context));
+        tokio::join!(
+            old_updater::follow(&context),
+            image_updaters::look(&context),
+            work(&context)
+        );
     };
     tokio::select! {
         () = stop.cancelled() => {}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use futures::channel::mpsc;
 use futures::future::join_all;
-use image_update_core::legacy::{self, Diagnostic};
+use image_update_core::legacy::{self, CommitSettings, Diagnostic};
 use kube::core::{DeserializeGuard, Resource};
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
@@ -31,7 +31,9 @@ use super::notifications::Notifications;
 use super::scope::{ALL, ApplicationScope};
 use super::shards::Shards;
 use crate::api::legacy::convert;
-use crate::api::v1alpha1::{ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, annotations};
+use crate::api::v1alpha1::{
+    ImageState, ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, annotations,
+};
 use crate::argocd::application::Application;
 use crate::config::{ArgocdCredentials, DEFAULT_GIT_CACHE_BYTES};
 use crate::hosts::AllowedHosts;
@@ -75,6 +77,8 @@ pub struct Options {
     pub argocd_namespace: String,
     /// Which policies may use Argo CD's credentials.
     pub argocd_credentials: ArgocdCredentials,
+    /// What the commits of annotated Applications are like.
+    pub commit: CommitSettings,
     /// Where it is kept what is known of images.
     pub cache_dir: Option<PathBuf>,
     /// The credentials of the person who calls.
@@ -185,7 +189,7 @@ pub async fn look(
     )?;
     let seen = options.seen;
     seen.listen(&context.registry);
-    let (objects, diagnostics) = with_converted(objects);
+    let (objects, diagnostics) = with_converted(objects, &options.commit);
     for application in &objects.applications {
         context.applications.put(application);
     }
@@ -230,7 +234,10 @@ pub async fn look(
     })
 }
 
-fn finding(policy: &ImageUpdatePolicy, looked: Looked) -> Finding {
+fn finding(policy: &ImageUpdatePolicy, mut looked: Looked) -> Finding {
+    if looked.errors.is_empty() {
+        looked.errors = failures(&looked.status);
+    }
     Finding {
         namespace: policy.namespace().unwrap_or_default(),
         name: policy.name_any(),
@@ -241,9 +248,23 @@ fn finding(policy: &ImageUpdatePolicy, looked: Looked) -> Finding {
     }
 }
 
+/// What could not be decided of a policy that has no error of its own.
+fn failures(status: &ImageUpdatePolicyStatus) -> Vec<String> {
+    let is_failed = |state: ImageState| state == ImageState::Failed;
+    let images = status.images.iter().filter(|it| is_failed(it.state));
+    let images = images.map(|it| format!("{}: {}", it.alias, it.message));
+    let applications = status.attention.iter().filter(|it| is_failed(it.state));
+    let applications =
+        applications.map(|it| format!("Application {}: {}", it.application, it.message));
+    images.chain(applications).collect()
+}
+
 /// The objects, with those that annotations stand for. A policy of an Application's name goes before
 /// its annotations, unless it was made from them.
-fn with_converted(mut objects: Objects) -> (Objects, Vec<(String, Diagnostic)>) {
+fn with_converted(
+    mut objects: Objects,
+    commit: &CommitSettings,
+) -> (Objects, Vec<(String, Diagnostic)>) {
     let mut diagnostics = Vec::new();
     for application in &objects.applications {
         let known = Known::of(application);
@@ -262,7 +283,7 @@ fn with_converted(mut objects: Objects) -> (Objects, Vec<(String, Diagnostic)>) 
         }
         let subject = format!("{namespace}/{name}");
         diagnostics.extend(problems.into_iter().map(|it| (subject.clone(), it)));
-        let Some(converted) = convert(namespace, name, &settings) else {
+        let Some(converted) = convert(namespace, name, &settings, commit) else {
             continue;
         };
         let old = found.map(|at| objects.policies.remove(at));

@@ -74,8 +74,7 @@ fn replace_in_place(delta: &mut Vec<u8>, base: &[u8], target: &[u8]) {
     let mut inserted_from = 0;
     let mut at = 0;
     while at < target.len() {
-        let rest = base[at..].iter().zip(&target[at..]);
-        let equal = rest.take_while(|(old, new)| old == new).count();
+        let equal = common_start(&base[at..], &target[at..]);
         if equal >= MIN_COPY_BYTES {
             insert(delta, &target[inserted_from..at]);
             copy(delta, at, equal);
@@ -89,11 +88,7 @@ fn replace_in_place(delta: &mut Vec<u8>, base: &[u8], target: &[u8]) {
 /// Different lengths: the common start and end are copied, the middle is inserted.
 fn replace_middle(delta: &mut Vec<u8>, base: &[u8], target: &[u8]) {
     let shorter = base.len().min(target.len());
-    let start = base
-        .iter()
-        .zip(target)
-        .take_while(|(old, new)| old == new)
-        .count();
+    let start = common_start(base, target);
     let backwards = base.iter().rev().zip(target.iter().rev());
     let end = backwards
         .take(shorter - start)
@@ -102,6 +97,16 @@ fn replace_middle(delta: &mut Vec<u8>, base: &[u8], target: &[u8]) {
     copy(delta, 0, start);
     insert(delta, &target[start..target.len() - end]);
     copy(delta, base.len() - end, end);
+}
+
+/// How many bytes at the start are the same: stretch by stretch at first, for a tree may have a
+/// megabyte of them.
+fn common_start(one: &[u8], other: &[u8]) -> usize {
+    const STRETCH: usize = 64;
+    let stretches = one.chunks_exact(STRETCH).zip(other.chunks_exact(STRETCH));
+    let whole = stretches.take_while(|(one, other)| one == other).count() * STRETCH;
+    let rest = one[whole..].iter().zip(&other[whole..]);
+    whole + rest.take_while(|(one, other)| one == other).count()
 }
 
 fn copy(delta: &mut Vec<u8>, mut offset: usize, mut size: usize) {

@@ -7,7 +7,7 @@ use image_update_operator::api::admission::Schema;
 use image_update_operator::api::v1alpha1::{ImageUpdatePolicy, ImageWatch};
 use serde_json::Value;
 
-use super::run;
+use super::run_in;
 use crate::samples::apply;
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/cli");
@@ -23,8 +23,10 @@ async fn what_is_printed_is_accepted_by_an_api_server() {
         if !name(&case).starts_with("convert-") {
             continue;
         }
-        let input = fs::read_to_string(case.join("app.yaml")).expect("a case has an Application");
-        let ran = run(&["convert", "-f", "-"], &input);
+        let command = fs::read(case.join("command.json")).expect("a case has a command");
+        let command: Vec<String> = serde_json::from_slice(&command).expect("it is a list");
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let ran = run_in(&case, &command, b"");
         let documents: Vec<Value> = serde_yaml::from_multiple(ran.text()).expect("YAML is printed");
         for mut document in documents {
             let schema = if document["kind"] == "ImageWatch" {

@@ -307,8 +307,23 @@ async fn annotated_applications_are_converted() {
         "{}",
         scene.file(FILE)
     );
-    let log = scene.git.log("env", "main").expect("there is a log");
-    assert_eq!(log[0].author, "argocd-image-updater <noreply@argoproj.io>");
+    let author = || {
+        let log = scene.git.log("env", "main").expect("there is a log");
+        log[0].author.clone()
+    };
+    assert_eq!(author(), "argocd-image-updater <noreply@argoproj.io>");
+
+    // As the operator, it takes the old updater's settings, and its own flags before them.
+    let pushed = scene.registry.push("team/app", "1.2.0").await;
+    pushed.expect("the image is pushed");
+    let own = ["--git-commit-email", "own@example.org"];
+    let variables = [
+        ("GIT_COMMIT_USER", "Robot"),
+        ("GIT_COMMIT_EMAIL", "old@example.org"),
+    ];
+    let ran = scene.run_with(&[&["apply"], &flags[..], &own].concat(), &variables);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(author(), "Robot <own@example.org>");
 }
 
 #[tokio::test(flavor = "multi_thread")]

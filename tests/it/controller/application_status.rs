@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use image_update_operator::api::v1alpha1::{ImageState, Reason};
-use k8s_openapi::api::events::v1::Event;
-use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use super::applications::{application, parameter, parameters, policy, world};
@@ -52,7 +50,7 @@ async fn what_no_application_runs_is_not_called_up_to_date() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_application_that_is_patched_is_an_event_and_a_line_of_the_history() {
+async fn each_application_that_is_patched_is_a_line_of_the_history() {
     const NAMES: [&str; 3] = ["bank", "cafe", "shop"];
     let (world, _registry) = world(&[("README.md", b"\n")]).await;
     for name in NAMES {
@@ -67,26 +65,6 @@ async fn each_application_that_is_patched_is_an_event_and_a_line_of_the_history(
     let history = world.policy_status("app").await.history;
     let written = history.into_iter().filter_map(|it| it.application);
     assert_eq!(written.collect::<BTreeSet<_>>(), names);
-
-    let expected: BTreeSet<String> = names
-        .iter()
-        .map(|name| format!("web: 1.0.0 -> 1.1.0 (Application {name})"))
-        .collect();
-    let told = async || {
-        let events = world.api::<Event>().list(&ListParams::default()).await;
-        let events = events.map_err(|error| error.to_string())?.items;
-        let own = events.into_iter().filter(|event| {
-            let about = event.regarding.as_ref().and_then(|it| it.kind.as_deref());
-            about == Some("ImageUpdatePolicy") && event.reason.as_deref() == Some("Updated")
-        });
-        let notes: BTreeSet<String> = own.filter_map(|event| event.note).collect();
-        if notes == expected {
-            Ok(())
-        } else {
-            Err(format!("{notes:?}"))
-        }
-    };
-    world.until(&"an event for each", told).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -173,11 +173,14 @@ async fn policies_of_other_namespaces_need_a_flag_and_a_project_that_permits() {
         "data": {"127.0.0.1": ca},
     });
     create::<ConfigMap>(&argocd, map).await;
-    for (project, source_repos) in [
-        ("open", json!([format!("{prefix}/*")])),
-        ("shut", json!([])),
+    let everything = format!("{prefix}/*");
+    for (project, source_repos, source_namespaces) in [
+        ("open", json!([everything]), json!([team.namespace])),
+        ("shut", json!([]), json!([team.namespace])),
+        // That of others, which the team's Application says to be of.
+        ("platform", json!([everything]), json!(["platform"])),
     ] {
-        let spec = json!({"sourceRepos": source_repos});
+        let spec = json!({"sourceRepos": source_repos, "sourceNamespaces": source_namespaces});
         apply(&argocd, "AppProject", "appprojects", project, spec).await;
         let source = json!({
             "repoURL": url, "path": "overlays/prod", "targetRevision": "main",
@@ -208,11 +211,19 @@ async fn policies_of_other_namespaces_need_a_flag_and_a_project_that_permits() {
         is_told.then_some(()).ok_or(message)
     };
     team.until(&words, probe).await;
+    policy(&team, "platform", None).await;
+    let message = team.policy_becomes("platform", "CredentialsDenied").await;
+    let words = format!(
+        "AppProject platform is not for Applications of namespace {}; add it to its \
+         sourceNamespaces",
+        team.namespace
+    );
+    assert!(message.contains(&words), "{message}");
     policy(&team, "direct", Some(&url)).await;
     let message = team.policy_becomes("direct", "CredentialsDenied").await;
     assert!(message.contains("policies with applications"), "{message}");
     assert!(team.kustomization().contains("newTag: 0.9.0"));
-    for name in ["shut", "direct"] {
+    for name in ["shut", "direct", "platform"] {
         let suspended = json!({"spec": {"suspend": true}});
         team.patch("ImageUpdatePolicy", name, suspended).await;
         team.policy_becomes(name, "Suspended").await;

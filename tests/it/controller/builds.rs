@@ -320,7 +320,7 @@ async fn a_folder_that_is_none_is_told_at_the_start() {
     let world = &scene.world;
     let told = async || {
         let logs = world.logs();
-        let is_told = logs.contains("the folder of --cache-dir can't be used");
+        let is_told = logs.contains("--cache-dir can't be used");
         if is_told { Ok(()) } else { Err(logs) }
     };
     world.until(&"the error", told).await;

@@ -9,8 +9,9 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
+use super::applications;
 use super::main_job::semver;
-use crate::world::{World, kustomization};
+use crate::world::{GIT_PASSWORD, GIT_USER, World, kustomization};
 
 const FILE: &str = "overlays/prod/kustomization.yaml";
 const PASSPHRASE: &str = "passphrase-never-shown";
@@ -279,6 +280,70 @@ async fn hosts_that_a_secret_names_have_to_be_allowed() {
         world.kill_operator();
     }
     assert_eq!(world.git.requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_can_not_lead_the_secret_of_a_policy_to_another_server() {
+    let file = (
+        "overlays/prod/kustomization.yaml",
+        "images:\n- name: app\n  newTag: 1.0.0\n",
+    );
+    let files = [(file.0, file.1.as_bytes())];
+    let (world, registry) = applications::world(&files).await;
+    // It would take the credential, so that it is counted if it is shown.
+    let evil = GitServer::builder()
+        .tls()
+        .basic_auth(GIT_USER, GIT_PASSWORD);
+    let evil = evil.start().await.expect("the git server starts");
+    evil.create_repository("env", &files)
+        .expect("the repository is made");
+    for (name, server) in [("shop", &world.git), ("evil", &evil)] {
+        let source = json!({"source": {
+            "repoURL": server.url("env"), "path": "overlays/prod", "targetRevision": "main",
+        }});
+        let status = json!({"sourceType": "Kustomize"});
+        applications::application(&world, name, &source, &status).await;
+    }
+    let mut write_back = applications::git(&json!([{"kustomization": {"path": "."}}]));
+    // So that its certificate keeps nobody from asking it.
+    write_back["git"]["insecure"] = json!(true);
+    applications::policy(&world, json!([{"name": "*"}]), write_back).await;
+    let message = world.policy_becomes("app", "CredentialsDenied").await;
+    assert!(
+        message.contains("add key url to the Secret")
+            && message.contains(&evil.url("env"))
+            && message.contains("writeBack.git.repository"),
+        "{message}"
+    );
+    assert_eq!(world.git.requests() + evil.requests(), 0);
+
+    let url = world.git.url("");
+    let secret = [
+        ("username", GIT_USER),
+        ("password", GIT_PASSWORD),
+        ("url", url.trim_end_matches("/.git")),
+    ];
+    world.secret("git", None, &secret).await;
+    world.request("ImageUpdatePolicy", "app").await;
+    let image = format!("{}/team/app", registry.host());
+    let written = format!("images:\n- name: app\n  newTag: 1.1.0\n  newName: {image}\n");
+    world.file_becomes(file.0, &written).await;
+    let refused = async || {
+        let status = world.policy_status("app").await;
+        let shown = status.attention.iter();
+        let shown = shown.map(|it| format!("{} {:?} {}", it.application, it.reason, it.message));
+        let shown: Vec<String> = shown.collect();
+        let is_so = shown.len() == 1
+            && shown[0].contains("/evil CredentialsDenied")
+            && shown[0].contains("not below the Secret's key url");
+        is_so.then_some(()).ok_or_else(|| shown.join("\n"))
+    };
+    world
+        .until(&"the Application that is refused", refused)
+        .await;
+    assert_eq!(evil.requests(), 0);
+    let logs = world.logs();
+    assert!(!logs.contains(GIT_PASSWORD), "a secret is shown");
 }
 
 #[expect(

@@ -2,7 +2,9 @@
 
 mod cases;
 mod every_form;
+mod image_updaters;
 mod old_event;
+mod old_metrics;
 mod old_settings;
 mod old_updater;
 

@@ -278,6 +278,36 @@ async fn change_in_a_large_directory_is_a_small_push() -> Result<()> {
 }
 
 #[tokio::test]
+async fn hundreds_of_commits_in_a_large_directory_are_one_small_push() -> Result<()> {
+    let server = GitServer::builder().start().await?;
+    let names: Vec<String> = (0..2000)
+        .map(|index| format!("apps/app-{index:05}/v.yaml"))
+        .collect();
+    // All alike, so that what one commit replaces is in use elsewhere.
+    let (old, new): (&[u8], &[u8]) = (b"tag: 1\n", b"tag: 2\n");
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), old)).collect();
+    server.create_repository("env", &files)?;
+    let remote = remote(&server, "env")?;
+    let there = names[..400].iter().map(|name| draft(&[(name, new)], "2"));
+    let back = names[..100].iter().map(|name| draft(&[(name, old)], "1"));
+    let drafts: Vec<_> = there.chain(back).collect();
+    let before = server.bytes_up();
+
+    let receipt = remote
+        .update_all(&request(&[]), |_| Ok::<_, Infallible>(drafts.clone()))
+        .await?;
+
+    assert!(matches!(receipt, Receipt::Pushed { .. }), "{receipt:?}");
+    assert_eq!(server.count_commits("env", "main")?, 1 + drafts.len());
+    let sent = server.bytes_up() - before;
+    assert!(sent < 500 * 1024, "{sent} bytes");
+    for (index, expected) in [(0, old), (99, old), (100, new), (399, new), (400, old)] {
+        assert_eq!(server.show("env", "main", &names[index])?, expected);
+    }
+    server.fsck("env")
+}
+
+#[tokio::test]
 async fn paths_that_are_no_plain_files_are_refused() -> Result<()> {
     for allow_filter in [true, false] {
         let server = server(allow_filter).await?;

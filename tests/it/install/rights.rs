@@ -141,7 +141,8 @@ async fn own_server() -> &'static ApiServer {
     let server: &'static ApiServer = Box::leak(Box::new(server));
     let argocd = Assets::locate().and_then(|assets| assets.argocd_crds());
     let own = super::render::project("crds");
-    for crds in [own, argocd.expect("the stack is built")] {
+    let image_updater = super::render::project("tests/image-updater");
+    for crds in [own, argocd.expect("the stack is built"), image_updater] {
         let installed = server.install_crds(&crds).await;
         installed.expect("the CRDs can be installed");
     }

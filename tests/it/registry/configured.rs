@@ -1,11 +1,16 @@
 //! What `registries.conf` changes about how a registry is asked.
 
 use image_update_core::image::Repository;
-use image_update_operator::registry::Client;
+use image_update_core::policy::Look;
 use image_update_operator::registry::error::Error;
+use image_update_operator::registry::{Builds, Client, Question};
 use image_update_testkit::faulty_registry::{ALWAYS, Auth, Fault};
+use image_update_testkit::registry::{PushOptions, Registry};
 
-use super::{PASSWORD, USER, configured, robot, tags, tls, token_server, trusting, with_tags};
+use super::{
+    PASSWORD, USER, configured, configured_at, robot, tag, tags, tls, token_server, trusting,
+    with_tags,
+};
 
 #[tokio::test]
 async fn images_are_asked_for_where_the_api_is() {
@@ -33,6 +38,34 @@ async fn the_default_namespace_is_part_of_the_path_and_of_the_tokens_scope() {
         .resolve_digest(&nginx(), &tag, &access)
         .await
         .expect("the manifest is there, too");
+}
+
+/// An image is more than its manifest: its config is asked for at the same path.
+#[tokio::test]
+async fn images_of_the_default_namespace_are_looked_at() {
+    let registry = Registry::start().await.expect("the registry starts");
+    let created = "2026-01-02T03:04:05Z".parse();
+    let options = PushOptions {
+        created: Some(created.expect("it is a time")),
+        ..PushOptions::default()
+    };
+    let pushed = registry.push_image("hub/nginx", "1.29", &options).await;
+    pushed.expect("the image is pushed");
+    let url = format!("http://{}", registry.host());
+    let access = configured_at(&url, "defaultns: hub");
+    let question = Question {
+        repository: &nginx(),
+        access: &access,
+        platforms: &[],
+        needs_time: true,
+    };
+    let builds = Builds::new(Client::new(), None).expect("there is no folder");
+    let looks = builds.look(&question, &[(tag("1.29"), None)]).await;
+    let looks = looks.expect("the registry answers");
+    let Some(Look::Found(image)) = looks.get(&tag("1.29")) else {
+        unreachable!("the image is there: {looks:?}")
+    };
+    assert_eq!(image.builds[0].created, options.created);
 }
 
 /// What is said to have TLS is not asked without it, `insecure` or not.

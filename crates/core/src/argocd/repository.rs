@@ -1,12 +1,13 @@
-//! Which of Argo CD's repository Secrets is for a remote, and whether a project permits it. Pure.
+//! Which of Argo CD's repository Secrets is for a remote, and whether a project permits it, and who
+//! may say that he is of that project. Pure.
 //!
-//! Argo CD compares addresses as text, so that credentials for `https://github.com` also go to
-//! `https://github.com.evil.example`. Here scheme, user, host and port have to be equal; only the
-//! path is a prefix, which ends where a name does. What can't be read is for nobody.
+//! Addresses are compared by [`RemotePrefix`], which is stricter than Argo CD. What can't be read is
+//! for nobody.
 
 use std::str::FromStr as _;
 
-use crate::remote::{RemoteUrl, Scheme};
+use crate::policy::Glob;
+use crate::remote::{RemotePrefix, RemoteUrl};
 
 /// The longest pattern of a project that is read, in bytes: as long as an address of the API.
 const MAX_PATTERN_BYTES: usize = 2048;
@@ -43,7 +44,7 @@ pub struct Found {
 /// Looks for the Secrets for `remote`. Of several for the same address one of `project` goes
 /// first, then the first of the list; those of other projects are passed over.
 pub fn find(remote: &RemoteUrl, project: Option<&str>, entries: &[Entry<'_>]) -> Found {
-    let wanted = Address::of(remote);
+    let wanted = RemotePrefix::of(remote);
     let mut found = Found::default();
     let (mut repository_is_own, mut best_template) = (None, None);
     for (index, entry) in entries.iter().enumerate() {
@@ -54,18 +55,18 @@ pub fn find(remote: &RemoteUrl, project: Option<&str>, entries: &[Entry<'_>]) ->
         match entry.kind {
             EntryKind::Repository => {
                 let address = RemoteUrl::from_str(entry.url).ok();
-                let is_it = address.is_some_and(|it| Address::of(&it) == wanted);
+                let is_it = address.is_some_and(|it| RemotePrefix::of(&it) == wanted);
                 if is_it && repository_is_own.is_none_or(|before: bool| is_own && !before) {
                     repository_is_own = Some(is_own);
                     found.repository = Some(index);
                 }
             }
             EntryKind::Template => {
-                let address = Address::of_prefix(entry.url);
-                let Some(address) = address.filter(|it| wanted.is_below(it)) else {
+                let prefix = RemotePrefix::from_str(entry.url).ok();
+                let Some(prefix) = prefix.filter(|it| it.covers(remote)) else {
                     continue;
                 };
-                let rank = (address.path.len(), is_own);
+                let rank = (prefix.path_bytes(), is_own);
                 if best_template.is_none_or(|before| rank > before) {
                     best_template = Some(rank);
                     found.template = Some(index);
@@ -74,49 +75,6 @@ pub fn find(remote: &RemoteUrl, project: Option<&str>, entries: &[Entry<'_>]) ->
         }
     }
     found
-}
-
-/// An address, taken apart into what is compared.
-#[derive(PartialEq, Eq)]
-struct Address {
-    scheme: Scheme,
-    user: Option<String>,
-    host: String,
-    port: Option<u16>,
-    /// Without slashes at its ends and without `.git`.
-    path: String,
-}
-
-impl Address {
-    fn of(remote: &RemoteUrl) -> Self {
-        let path = remote.path().trim_matches('/');
-        Self {
-            scheme: remote.scheme(),
-            user: remote.ssh().map(|place| place.user.clone()),
-            host: remote.host().to_owned(),
-            port: remote.port(),
-            path: path.strip_suffix(".git").unwrap_or(path).to_owned(),
-        }
-    }
-
-    /// Reads the address of a template, which may have no path.
-    fn of_prefix(text: &str) -> Option<Self> {
-        const NAME: &str = "name";
-        let whole = format!("{}/{NAME}", text.trim().trim_end_matches('/'));
-        let mut address = Self::of(&RemoteUrl::from_str(&whole).ok()?);
-        let path = address.path.strip_suffix(NAME)?.trim_end_matches('/');
-        address.path = path.strip_suffix(".git").unwrap_or(path).to_owned();
-        Some(address)
-    }
-
-    fn is_below(&self, prefix: &Self) -> bool {
-        let is_same_server = (self.scheme, &self.user, &self.host, self.port)
-            == (prefix.scheme, &prefix.user, &prefix.host, prefix.port);
-        let rest = self.path.strip_prefix(&prefix.path);
-        let ends_with_a_name = rest
-            .is_some_and(|rest| prefix.path.is_empty() || rest.is_empty() || rest.starts_with('/'));
-        is_same_server && ends_with_a_name
-    }
 }
 
 /// Whether a project whose `spec.sourceRepos` are these permits a remote.
@@ -137,6 +95,22 @@ pub fn permits(source_repos: &[String], remote: &RemoteUrl) -> bool {
         .filter_map(|pattern| pattern.strip_prefix('!'))
         .any(|pattern| matches(pattern, &remote) != Some(false));
     is_permitted && !is_forbidden
+}
+
+/// Whether a project whose `spec.sourceNamespaces` are these permits Applications of a namespace that
+/// is not Argo CD's own.
+///
+/// One pattern has to match, by `*` and `?`. Those with `[`, `{` or a backslash, which globs disagree
+/// about, and regular expressions, `/…/`, are not read: they permit nothing.
+///
+/// Rules: <https://argo-cd.readthedocs.io/en/stable/operator-manual/app-any-namespace/>
+pub fn permits_namespace(source_namespaces: &[String], namespace: &str) -> bool {
+    let readable = source_namespaces
+        .iter()
+        .filter(|pattern| !pattern.contains(['[', ']', '{', '}', '\\', '/']));
+    readable
+        .filter_map(|pattern| Glob::from_str(pattern).ok())
+        .any(|glob| glob.matches(namespace))
 }
 
 /// As Argo CD compares them: in lower case, without `.git`, and SSH in one spelling.
@@ -296,6 +270,30 @@ mod tests {
         permitted(&["git@git.example:org/*"], ssh, true);
         permitted(&["ssh://git@git.example/org/*"], ssh, true);
         permitted(&["https://git.example/org/*"], ssh, false);
+    }
+
+    #[test]
+    fn project_says_whose_applications_may_be_of_it() {
+        for (patterns, expected) in [
+            (&[][..], false),
+            (&["team-a"], true),
+            (&["team"], false),
+            (&["team-b", "team-*"], true),
+            (&["team-?"], true),
+            (&["*"], true),
+            (&["TEAM-A"], false),
+            (&[""], false),
+            (&["team-[ab]"], false),
+            (&["{team-a,team-b}"], false),
+            (&["/team-.*/"], false),
+        ] {
+            let owned: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                permits_namespace(&owned, "team-a"),
+                expected,
+                "{patterns:?}"
+            );
+        }
     }
 
     proptest! {

@@ -166,6 +166,9 @@ pub enum Problem {
     /// Applications whose annotations say everything.
     #[error("annotations need no object here: the operator reads those of every Application")]
     UseAnnotations,
+    /// An object that selects no Applications.
+    #[error("there is no reference to Applications")]
+    NoReferences,
     /// Applications without an image that is left.
     #[error("there is no image")]
     NoImages,
@@ -241,6 +244,7 @@ impl Problem {
             | Self::UnknownField
             | Self::NamePattern(_)
             | Self::MatchExpressions
+            | Self::NoReferences
             | Self::NoImages
             | Self::PullRequest
             | Self::Verification
@@ -298,6 +302,7 @@ impl Problem {
             Self::UseAnnotations => {
                 "give the Applications to convert for policies that do not depend on annotations"
             }
+            Self::NoReferences => "list one, with a namePattern and images",
             Self::NoImages => "list an image, or set useAnnotations",
             Self::Overlap { .. } => {
                 "narrow one of the two; until then the policy that is older writes"

@@ -7,6 +7,7 @@
 //! becomes of the settings is not known here.
 
 mod annotations;
+mod commit;
 mod diagnostic;
 mod image;
 mod image_updater;
@@ -15,6 +16,7 @@ mod write_back;
 
 use std::collections::BTreeMap;
 
+pub use commit::{AuthorEmail, AuthorName, CommitSettings, CommitSettingsError, SecretName};
 pub use diagnostic::{Diagnostic, Problem, Severity};
 pub use image::{HelmKeys, ImageSettings, PluginKeys, PullSecret};
 pub use image_updater::{Selection, parse_image_updater};

@@ -90,7 +90,7 @@ fn object(text: &str) -> Option<(String, String)> {
 
 /// RFC 1123 as Kubernetes has it: lower-case letters, digits, `-` and `.`, none of the latter two
 /// at an end.
-fn is_object_name(name: &str) -> bool {
+pub(crate) fn is_object_name(name: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (1..=MAX_NAME).contains(&name.len())
         && name.bytes().all(|it| is_inner(it) || b"-.".contains(&it))

@@ -19,6 +19,7 @@ use url::Url;
 use crate::image::Repository;
 
 pub use credential::CredentialSource;
+pub(crate) use credential::is_object_name;
 pub use prefix::Prefix;
 pub use problem::{Fault, Problem, Problems, Warning};
 

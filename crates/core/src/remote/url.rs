@@ -97,6 +97,11 @@ impl RemoteUrl {
         &self.0.text
     }
 
+    /// The address without `.git` at its end: to nearly every server that is the same repository.
+    pub fn without_suffix(&self) -> &str {
+        self.as_str().strip_suffix(".git").unwrap_or(self.as_str())
+    }
+
     /// How the remote is spoken to.
     pub fn scheme(&self) -> Scheme {
         self.0.scheme

@@ -1,5 +1,6 @@
 //! The API server's own record of what service accounts asked for.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -41,6 +42,21 @@ pub(super) fn policy() -> String {
 
 /// The requests of `user`, in the order of their answers.
 pub(super) fn read(log: &Path, user: &str) -> Result<Vec<Request>, Error> {
+    let events = events(log, user)?;
+    Ok(events.iter().filter_map(request).collect())
+}
+
+/// The status of each request of `user`, once: a watch is told of when it begins and when it ends.
+pub(super) fn answers(log: &Path, user: &str) -> Result<Vec<u64>, Error> {
+    let events = events(log, user)?.into_iter().map(|event| {
+        let status = event["responseStatus"]["code"].as_u64();
+        (event["auditID"].to_string(), status.unwrap_or_default())
+    });
+    let by_request: BTreeMap<String, u64> = events.collect();
+    Ok(by_request.into_values().collect())
+}
+
+fn events(log: &Path, user: &str) -> Result<Vec<Value>, Error> {
     let text = match fs::read_to_string(log) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -57,7 +73,6 @@ pub(super) fn read(log: &Path, user: &str) -> Result<Vec<Request>, Error> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     Ok(events
         .filter(|event| event["user"]["username"] == user)
-        .filter_map(|event| request(&event))
         .collect())
 }
 

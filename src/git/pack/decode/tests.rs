@@ -29,7 +29,7 @@ fn written_packs_are_read_back() {
 
 #[test]
 fn empty_pack_has_no_objects() {
-    let pack = encode(&[] as &[NewObject], Hash::Sha1, true).expect("encodes");
+    let pack = encode(&[], Hash::Sha1, true).expect("encodes");
     check(&pack, Hash::Sha1, &[], Ok(&[]));
 }
 
@@ -48,6 +48,23 @@ fn thin_pack_needs_its_base() {
             without_base: 1,
         })
     );
+}
+
+#[test]
+fn pack_for_a_server_without_thin_packs_needs_nothing_else() {
+    let noise = |from: u32| (from..from + 2000).map(|it| it.wrapping_mul(0x9e37_79b1));
+    let noise = |from| noise(from).flat_map(u32::to_le_bytes).collect::<Vec<_>>();
+    let elsewhere = blob(&noise(0), Hash::Sha1);
+    let mut base = blob(&[noise(0), noise(1 << 20)].concat(), Hash::Sha1);
+    base.replaces = Some((elsewhere.id, elsewhere.object.data));
+    let mut target = blob(&[&base.object.data[..], b"more"].concat(), Hash::Sha1);
+    target.replaces = Some((base.id, base.object.data.clone()));
+    let pack = encode(&[base.clone(), target.clone()], Hash::Sha1, false).expect("encodes");
+    check(&pack, Hash::Sha1, &[], Ok(&[&base, &target]));
+    // The first one is whole, the second a delta upon it.
+    let whole = base.object.data.len();
+    let once = whole * 3 / 4..whole * 5 / 4;
+    assert!(once.contains(&pack.len()), "{} bytes", pack.len());
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use image_update_testkit::git_server::GitServer;
 use image_update_testkit::registry::Registry;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{FILE, Scene, web};
 use crate::cli::Ran;
@@ -132,6 +133,55 @@ async fn the_helpers_of_docker_and_git_are_asked_about_their_hosts_only() {
         .filter(|it| it.starts_with("docker") || it.contains("host="));
     let is_known = |line: &str| line.ends_with(&registry) || line.ends_with(&git);
     assert!(hosts.clone().all(is_known), "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_a_file_goes_to_one_server_unless_it_says_where_it_belongs() {
+    let scene = Scene::with_app().await;
+    let evil = GitServer::builder()
+        .tls()
+        .basic_auth(GIT_USER, GIT_PASSWORD);
+    let evil = evil.start().await.expect("the git server starts");
+    let items: Vec<Value> = [("shop", &scene.git), ("evil", &evil)]
+        .iter()
+        .map(|(name, server)| {
+            json!({
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "Application",
+                "metadata": {"name": name},
+                "spec": {"source": {
+                    "repoURL": server.url("env"), "path": "overlays/prod",
+                    "targetRevision": "main",
+                }},
+                "status": {"sourceType": "Kustomize"},
+            })
+        })
+        .collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    scene.object("applications", &list);
+    let mut policy = scene.policy("shop", &web());
+    policy["spec"]["applications"] = json!([{"name": "*"}]);
+    let git = &mut policy["spec"]["writeBack"]["git"];
+    git["repository"] = Value::Null;
+    git["insecure"] = json!(true);
+    git["targets"] = json!([{"kustomization": {"path": "."}}]);
+    scene.object("policy", &policy);
+    let ran = scene.run(&["apply", "-f", "objects"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("add key url to the Secret"), "{ran:?}");
+    assert_eq!(scene.git.requests() + evil.requests(), 0);
+
+    let mut secret = scene.secret(true);
+    let url = scene.git.url("");
+    secret["stringData"]["url"] = json!(url.trim_end_matches("/.git"));
+    scene.object("secret", &secret);
+    let ran = scene.run(&["apply", "-f", "objects"]);
+    assert!(
+        ran.stderr.contains("not below the Secret's key url"),
+        "{ran:?}"
+    );
+    assert!(scene.file(FILE).contains("newTag: 1.1.0"), "{ran:?}");
+    assert_eq!(evil.requests(), 0);
 }
 
 /// A helper that knows nothing is no failure of its own: the server says what it wants.

@@ -5,31 +5,25 @@ use serde_json::{Value, json};
 use crate::cli::run_with;
 use crate::world::World;
 
-/// Everything of a commit but its time.
+/// Everything of a commit but its time and its parent.
 #[derive(Debug, PartialEq)]
 struct Commit {
     author: String,
     subject: String,
     body: String,
-    files: Vec<(String, String)>,
+    /// What it changes, with the ids of the files before and after.
+    diff: String,
 }
 
 fn commits(world: &World, repository: &str) -> Vec<Commit> {
     let log = world.git.log(repository, "main");
     let log = log.expect("the repository has a log");
-    let files = |id: &str| {
-        let tree = world
-            .git
-            .tree(repository, id)
-            .expect("the commit has a tree");
-        let entry = tree.into_keys().map(|path| {
-            let content = world.git.show(repository, id, &path).expect("it is a file");
-            (path, String::from_utf8(content).expect("the file is text"))
-        });
-        entry.collect()
+    let diff = |id: &str| {
+        let show = ["show", "--format=", "--full-index", "--no-color", id];
+        world.git.git(repository, &show).expect("it is a commit")
     };
     let commit = |commit: image_update_testkit::git_server::Commit| Commit {
-        files: files(&commit.id),
+        diff: diff(&commit.id),
         author: commit.author,
         subject: commit.subject,
         body: commit.body,
@@ -133,13 +127,19 @@ async fn apply_makes_the_commits_that_the_operator_makes() {
     online.retain(|it| !it.author.starts_with("Somebody"));
     offline.retain(|it| !it.author.starts_with("Somebody"));
     assert_eq!(online.len(), 2, "{online:?}");
-    // Which of the two came first is left to chance; what they make of the files in the end is not.
-    assert_eq!(online[0].files, offline[0].files);
+    // Which of the two came first is left to chance; what each changes is not.
     for commits in [&mut online, &mut offline] {
-        commits.sort_by(|left, right| left.subject.cmp(&right.subject));
-        for commit in commits {
-            commit.files.clear();
+        commits.sort_by(|left, right| left.diff.cmp(&right.diff));
+        for (commit, path) in commits
+            .iter()
+            .zip(["overlays/prod/kustomization.yaml", "values.yaml"])
+        {
+            let head = format!("diff --git a/{path} b/{path}\n");
+            assert!(commit.diff.starts_with(&head), "{commit:?}");
+            assert_eq!(commit.diff.matches("diff --git ").count(), 1, "{commit:?}");
         }
     }
     assert_eq!(online, offline);
+    let tree = |repository: &str| world.git.tree(repository, "main").expect("it has files");
+    assert_eq!(tree("env"), tree("offline"));
 }

@@ -57,7 +57,7 @@ impl Scene {
         }
         secrets(&world, &locked, &team).await;
         template(&world).await;
-        let spec = json!({"sourceRepos": ["*"]});
+        let spec = json!({"sourceRepos": ["*"], "sourceNamespaces": [team]});
         apply(&world, "AppProject", "appprojects", "default", spec).await;
 
         let cases = cases::read(&[
@@ -159,14 +159,22 @@ impl Scene {
     /// What the newest commit of a case's branch changes.
     fn newest(&self, case: &Case) -> Result<Files, String> {
         let (repository, branch) = (&case.repository, &case.branch);
-        let what = ["diff-tree", "--no-commit-id", "--name-only", "-r", branch];
-        let paths = self.world.git.git(repository, &what);
-        let paths = paths.map_err(|error| error.to_string())?;
+        let branches = self.world.git.branches(repository);
+        if branches.is_ok_and(|branches| !branches.contains(branch)) {
+            return Err("there is no such branch".to_owned());
+        }
+        let paths = self.changed_paths(repository, branch);
         let all = self.files(&(repository.clone(), branch.clone()));
         let changed = all.into_iter();
-        Ok(changed
-            .filter(|(path, _)| paths.lines().any(|it| it == path))
-            .collect())
+        Ok(changed.filter(|(path, _)| paths.contains(path)).collect())
+    }
+
+    /// The files that a commit changes, sorted.
+    fn changed_paths(&self, repository: &str, id: &str) -> Vec<String> {
+        let what = ["diff-tree", "--no-commit-id", "--name-only", "-r", id];
+        let paths = self.world.git.git(repository, &what);
+        let paths = paths.expect("it is a commit");
+        paths.lines().map(str::to_owned).collect()
     }
 
     /// No branch is there that no case expects.
@@ -192,7 +200,8 @@ impl Scene {
         tree.keys().map(|path| (path.clone(), text(path))).collect()
     }
 
-    /// One commit for each case that has one, by the old updater's name and in its words.
+    /// One commit for each case that has one, by the old updater's name and in its words, which
+    /// changes the case's own files and no others.
     fn commits_are_expected(&self) {
         let mut found = BTreeMap::new();
         for repository in ["env", "other"] {
@@ -201,7 +210,8 @@ impl Scene {
                 let log = self.world.git.log(repository, &branch);
                 let log = log.expect("there is a log").into_iter();
                 for commit in log.filter(|it| it.author == AUTHOR) {
-                    let text = (commit.subject, commit.body);
+                    let paths = self.changed_paths(repository, &commit.id);
+                    let text = (commit.subject, commit.body, paths);
                     found.insert((repository, commit.id), text);
                 }
             }
@@ -212,9 +222,13 @@ impl Scene {
                 continue;
             };
             let subject = format!("build: automatic update of {}", case.name);
-            let index = found.iter().position(|(found, _)| *found == subject);
+            let index = found.iter().position(|(found, ..)| *found == subject);
             let index = index.unwrap_or_else(|| unreachable!("no commit {subject}"));
-            let (_, body) = found.swap_remove(index);
+            let (_, body, paths) = found.swap_remove(index);
+            let own = expected.files.iter();
+            let own = own.filter(|(path, text)| case.files.get(*path) != Some(text));
+            let own: Vec<&String> = own.map(|(path, _)| path).collect();
+            assert!(paths.iter().eq(own), "{}: {paths:?}", case.name);
             if let Some(message) = expected.message {
                 let whole = format!("{subject}\n\n{body}\n");
                 assert_eq!(whole, message, "{}: {}", case.name, case.why);
@@ -276,7 +290,13 @@ impl Scene {
                 policy.resource_version(),
             );
         }
-        for watch in self.all::<ImageWatch>().await {
+        // One that fails goes on to say so, which no conversion does.
+        let is_ready = |watch: &ImageWatch| {
+            let conditions = watch.status.iter().flat_map(|status| &status.conditions);
+            let mut ready = conditions.filter(|it| it.type_ == "Ready");
+            ready.any(|it| it.status == "True")
+        };
+        for watch in self.all::<ImageWatch>().await.into_iter().filter(is_ready) {
             versions.insert(
                 format!("watch {}", watch.name_any()),
                 watch.resource_version(),

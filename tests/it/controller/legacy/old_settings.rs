@@ -4,7 +4,7 @@ use image_update_operator::api::v1alpha1::ImageWatch;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
-use super::{PREFIX, applications_of};
+use super::{PREFIX, applications_of, with_kustomizations};
 use crate::world::World;
 
 /// What `run` says of each variable that is there.
@@ -26,6 +26,10 @@ async fn what_the_environment_said_is_taken_or_told() {
         ("ARGOCD_NAMESPACE", "elsewhere"),
         ("max_concurrent_apps", "0"),
         ("GIT_COMMIT_SIGNING_KEY", "never-shown"),
+        (
+            "GIT_COMMIT_MESSAGE_TEMPLATE",
+            "fix\n{{range .AppChanges}}{{.Labels}}{{end}}",
+        ),
     ] {
         world.environment(variable, value);
     }
@@ -65,6 +69,44 @@ async fn what_the_environment_said_is_taken_or_told() {
         "max_concurrent_apps",
         "--concurrency takes no such value",
     );
-    check(&logs, "GIT_COMMIT_SIGNING_KEY", "policies say it");
+    check(
+        &logs,
+        "GIT_COMMIT_SIGNING_KEY",
+        "--git-commit-signing-secret names it",
+    );
+    check(
+        &logs,
+        "GIT_COMMIT_MESSAGE_TEMPLATE",
+        "--git-commit-message takes no such value: line 2, column 24: no field `Labels`",
+    );
     assert!(!logs.contains("never-shown"), "{logs}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_are_of_whom_and_say_what_the_old_settings_said() {
+    let mut legacy = with_kustomizations(&["app"]).await;
+    for (variable, value) in [
+        ("GIT_COMMIT_USER", "Release Robot"),
+        ("GIT_COMMIT_EMAIL", "robot@example.org"),
+        ("GIT_COMMIT_SIGN_OFF", "true"),
+        (
+            "GIT_COMMIT_MESSAGE_TEMPLATE",
+            "fix({{.AppName}}): {{range .AppChanges}}{{.OldTag}} to {{.NewTag}}{{end}}\n\nBy hand.\n",
+        ),
+    ] {
+        legacy.world.environment(variable, value);
+    }
+    legacy.kustomized("app", &[]).await;
+    legacy.world.start_operator();
+    legacy.tag_becomes("app", "1.1.0").await;
+    let log = legacy.world.git.log("env", "main").expect("there is a log");
+    assert_eq!(log[0].author, "Release Robot <robot@example.org>");
+    assert_eq!(log[0].subject, "fix(app): 1.0.0 to 1.1.0");
+    assert_eq!(
+        log[0].body.trim_end(),
+        "By hand.\n\nSigned-off-by: Release Robot <robot@example.org>"
+    );
+    let policy = legacy.policy("app").await.expect("it is there");
+    let git = policy.spec.write_back.git.expect("it is written to git");
+    assert!(git.commit.is_some_and(|commit| commit.sign_off));
 }

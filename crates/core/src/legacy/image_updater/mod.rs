@@ -63,6 +63,11 @@ pub fn parse_image_updater(namespace: &str, spec: &Value) -> (Vec<Selection>, Ve
         let fields = Fields::of(path, Some(reference), &mut problems);
         selections.extend(selection(index, fields, namespace, &common, &mut problems));
     }
+    let listed = spec.take("applicationRefs");
+    if listed.is_none_or(|it| it.as_array().is_some_and(Vec::is_empty)) {
+        let path = spec.path_of("applicationRefs");
+        problems.push(Diagnostic::of_field(&path, Problem::NoReferences));
+    }
     spec.finish(&mut problems);
     overlap::report(&selections, &mut problems);
     (selections, problems)

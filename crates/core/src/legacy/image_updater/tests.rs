@@ -53,6 +53,16 @@ fn image(spec: &Value) -> ImageSettings {
 }
 
 #[test]
+fn an_object_without_references_is_told_of() {
+    for spec in [json!({}), json!({"applicationRefs": []})] {
+        let (selections, problems) = read(&spec);
+        assert!(selections.is_empty());
+        let expected = "spec.applicationRefs: there is no reference to Applications";
+        assert_eq!(problems, [expected]);
+    }
+}
+
+#[test]
 fn the_nearest_level_goes_first_field_by_field() {
     let level = |strategy: Option<&str>, allow: &str| json!({"updateStrategy": strategy, "allowTags": format!("regexp:{allow}")});
     let image = image(&json!({
