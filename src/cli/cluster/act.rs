@@ -135,12 +135,14 @@ async fn is_suspended_by_spec(cluster: &Cluster, target: &Target) -> bool {
     let (kube, namespace) = (cluster.kube.clone(), &cluster.namespace);
     match target {
         Target::Policy(name) => {
-            let policy = Api::<ImageUpdatePolicy>::namespaced(kube, namespace).get(name);
-            policy.await.is_ok_and(|it| it.spec.suspend)
+            let policies: Api<ImageUpdatePolicy> = Api::namespaced(kube, namespace);
+            let policy = policies.get(name).await;
+            policy.is_ok_and(|it| it.spec.suspend)
         }
         Target::Watch(name) => {
-            let watch = Api::<ImageWatch>::namespaced(kube, namespace).get(name);
-            watch.await.is_ok_and(|it| it.spec.suspend)
+            let watches: Api<ImageWatch> = Api::namespaced(kube, namespace);
+            let watch = watches.get(name).await;
+            watch.is_ok_and(|it| it.spec.suspend)
         }
     }
 }
