@@ -24,6 +24,7 @@ pub mod metrics;
 mod notify;
 pub mod program;
 pub mod registry;
+pub mod request_error;
 mod server;
 mod telemetry;
 pub mod tls;

@@ -1,5 +1,7 @@
 //! Why an Application was not written.
 
+use crate::request_error::RequestError;
+
 /// Why an Application was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -10,7 +12,7 @@ pub enum Error {
         name: String,
         /// What the API server said.
         #[source]
-        source: Box<kube::Error>,
+        source: RequestError,
     },
     /// It is not there any more.
     #[error("Application {name} is not there any more")]
@@ -25,7 +27,7 @@ pub enum Error {
         name: String,
         /// What the API server said.
         #[source]
-        source: Box<kube::Error>,
+        source: RequestError,
     },
     /// Others changed it each time in between.
     #[error("Application {name} was changed by others {attempts} times in a row")]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::application::Application;
 use super::error::Error;
 use super::wrote::{self, Wrote};
+use crate::request_error::RequestError;
 
 /// How often it is tried if others write at the same time.
 const MOST_ATTEMPTS: u32 = 5;
@@ -58,7 +59,7 @@ pub async fn update(
     for _ in 0..MOST_ATTEMPTS {
         let found = api.get_opt(name).await.map_err(|source| Error::Read {
             name: shown.clone(),
-            source: Box::new(source),
+            source: RequestError::new(source),
         })?;
         let application = found.ok_or_else(|| Error::Gone {
             name: shown.clone(),
@@ -106,7 +107,7 @@ pub async fn update(
             Err(source) => {
                 return Err(Error::Write {
                     name: shown,
-                    source: Box::new(source),
+                    source: RequestError::new(source),
                 });
             }
         }
@@ -128,7 +129,7 @@ pub async fn refresh(kube: &Client, namespace: &str, name: &str) -> Result<(), E
     let patched = api.patch_metadata(name, &parameters, &patch).await;
     patched.map(drop).map_err(|source| Error::Write {
         name: format!("{namespace}/{name}"),
-        source: Box::new(source),
+        source: RequestError::new(source),
     })
 }
 

@@ -13,6 +13,8 @@ use kube::api::ListParams;
 use kube::{Api, Client, CustomResource, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 
+use crate::request_error::RequestError;
+
 /// The label that says what a Secret is for.
 const KIND_LABEL: &str = "argocd.argoproj.io/secret-type";
 
@@ -96,7 +98,7 @@ pub struct ReadError {
     pub namespace: String,
     /// What the API server said.
     #[source]
-    pub source: Box<kube::Error>,
+    pub source: RequestError,
 }
 
 impl Repositories {
@@ -106,7 +108,7 @@ impl Repositories {
             move |source| ReadError {
                 what,
                 namespace: namespace.to_owned(),
-                source: Box::new(source),
+                source: RequestError::new(source),
             }
         };
         let kinds = format!("{KIND_LABEL} in (repository,repo-creds)");

@@ -41,9 +41,12 @@ impl Health {
     }
 }
 
-/// The longest message of a condition, in characters: Kubernetes allows 32,768 bytes, but the
-/// message is also what `kubectl get` prints.
+/// The longest message of a condition, in characters: Kubernetes allows 32,768 bytes.
 const LONGEST_MESSAGE: usize = 1024;
+
+/// The longest of a verdict, in characters: it is a column of `kubectl get`. Event and log have
+/// what is cut.
+const LONGEST_VERDICT: usize = 250;
 
 /// The conditions of `verdict`, with transition times carried over from `previous`.
 ///
@@ -70,7 +73,7 @@ pub(super) fn merge(
         Condition {
             last_transition_time: unchanged
                 .map_or(Time(now), |before| before.last_transition_time.clone()),
-            message: shorten(&verdict.message),
+            message: cut(&verdict.message, LONGEST_VERDICT),
             observed_generation: generation,
             reason: verdict.reason.as_str().to_owned(),
             status: status.to_owned(),
@@ -100,9 +103,13 @@ pub(super) fn invalid_annotations(
     })
 }
 
-/// Cuts a message that is too long, at a character's end.
+/// Cuts a message that is too long for a condition, at a character's end.
 pub(super) fn shorten(message: &str) -> String {
-    match message.char_indices().nth(LONGEST_MESSAGE) {
+    cut(message, LONGEST_MESSAGE)
+}
+
+fn cut(message: &str, longest: usize) -> String {
+    match message.char_indices().nth(longest) {
         None => message.to_owned(),
         Some((end, _)) => format!("{}…", &message[..end]),
     }

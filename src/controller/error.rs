@@ -17,6 +17,7 @@ use crate::argocd;
 use crate::git::error as git;
 use crate::registry::conf::CredentialError;
 use crate::registry::{self, MAX_QUESTION};
+use crate::request_error::RequestError;
 use crate::write_back::git_credentials::CredentialsError;
 use crate::write_back::job;
 
@@ -59,7 +60,7 @@ pub(super) enum Error {
         name: String,
         /// What the API server said.
         #[source]
-        source: Box<kube::Error>,
+        source: RequestError,
     },
 
     /// A Secret does not hold what it should.
@@ -506,7 +507,7 @@ impl Error {
         let Self::ReadObject { source, .. } = self else {
             return matches!(self, Self::ObjectNotFound { .. });
         };
-        matches!(source.as_ref(), kube::Error::Api(answer) if answer.code == 403)
+        source.code() == Some(403)
     }
 
     /// The condition that follows.

@@ -13,6 +13,7 @@ use tracing::warn;
 use super::conditions::{Health, Verdict};
 use super::status::FIELD_MANAGER;
 use crate::api::v1alpha1::Reason;
+use crate::request_error;
 
 /// The longest note of an event: the API refuses more than 1 kB.
 const LONGEST_NOTE_BYTES: usize = 1000;
@@ -85,7 +86,7 @@ pub(super) async fn publish_one(
     };
     if let Err(error) = recorder.publish(&event, object).await {
         warn!(
-            error = &error as &dyn std::error::Error,
+            error = %request_error::words(&error),
             "Could not publish an event"
         );
     }
@@ -121,7 +122,7 @@ pub(super) async fn publish_once(
     let api: Api<v1::Event> = Api::namespaced(kube.clone(), &namespace);
     if let Err(error) = api.create(&PostParams::default(), &event).await {
         warn!(
-            error = &error as &dyn std::error::Error,
+            error = %request_error::words(&error),
             "Could not publish an event"
         );
     }

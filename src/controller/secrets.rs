@@ -11,6 +11,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
 use super::error::Error;
+use crate::request_error::RequestError;
 
 /// How long an answer is good for others: about as long as thousands of policies take to ask.
 const KEPT: Duration = Duration::from_secs(1);
@@ -111,7 +112,7 @@ async fn find(kube: &Client, namespace: &str, name: &str) -> Result<Option<Named
         .map_err(|source| Error::ReadObject {
             kind: "Secret",
             name: name.to_owned(),
-            source: Box::new(source),
+            source: RequestError::new(source),
         })?;
     Ok(found.map(|secret| {
         let data = secret.data.unwrap_or_default();
@@ -139,7 +140,7 @@ pub(super) async fn pull_secrets(
         .map_err(|source| Error::ReadObject {
             kind: "ServiceAccount",
             name: name.to_owned(),
-            source: Box::new(source),
+            source: RequestError::new(source),
         })?;
     let account = found.ok_or_else(|| Error::ObjectNotFound {
         kind: "ServiceAccount",

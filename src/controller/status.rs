@@ -13,6 +13,7 @@ use serde_json::json;
 use tracing::debug;
 
 use crate::api::v1alpha1::{ImageUpdatePolicyStatus, ImageWatchStatus};
+use crate::request_error::RequestError;
 
 /// The owner of the fields that the operator writes.
 pub(super) const FIELD_MANAGER: &str = "image-update-operator";
@@ -28,7 +29,7 @@ pub(super) struct ReportError {
     namespace: String,
     name: String,
     #[source]
-    source: Box<kube::Error>,
+    source: RequestError,
 }
 
 /// What the writer must know of a kind's status.
@@ -172,7 +173,7 @@ impl<S: Status> StatusWriter<S> {
             Err(source) => Err(ReportError {
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
-                source: Box::new(source),
+                source: RequestError::new(source),
             }),
         }
     }

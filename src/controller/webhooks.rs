@@ -25,6 +25,7 @@ use tracing::{debug, info, warn};
 use super::context::{Context, key};
 use crate::api::v1alpha1::{ImageUpdatePolicy, ImageWatch, annotations};
 use crate::api::validate::{self, ImageModel, ImageSource};
+use crate::request_error;
 
 /// Bodies that wait to be looked at.
 pub(super) const QUEUE: usize = 256;
@@ -253,7 +254,7 @@ async fn request_all(context: &Context, targets: Vec<(Target, u32)>, waiting: &m
             Err(kube::Error::Api(answer)) if answer.code == 404 => {}
             Err(error) if attempt < ATTEMPTS => {
                 debug!(
-                    error = &error as &dyn std::error::Error,
+                    error = %request_error::words(&error),
                     "Could not ask for a look"
                 );
                 waiting.ask_again(target, attempt, Instant::now());
@@ -262,7 +263,7 @@ async fn request_all(context: &Context, targets: Vec<(Target, u32)>, waiting: &m
                 object.kind = kind,
                 object.namespace = namespace,
                 object.name = name,
-                error = &error as &dyn std::error::Error,
+                error = %request_error::words(&error),
                 "A webhook could not ask for a look; it comes with the interval"
             ),
         }

@@ -249,7 +249,7 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::RevertedInGit | Reason::RevertedInApplication => (
             Policy,
-            WAITS,
+            LOOKS,
             "Wait for a newer tag, change the spec, pin the tag, or give the annotation \
              `image-update.dev/release` a new value.",
         ),
@@ -295,8 +295,10 @@ fn guide(reason: Reason) -> Guide {
         ),
         Reason::NotLive => (
             Policy,
-            WAITS,
-            "Nothing, if the image is not deployed there. Set `onlyLive` to `false` to write it anyway.",
+            "leaves it alone until an Application runs it",
+            "Nothing, if the image is not deployed there: it stands beside a true `Ready`. Compare \
+             its name with `status.summary.images` of the Application, or set `onlyLive` to \
+             `false` to write it anyway.",
         ),
         Reason::ApplicationConflict => (
             Policy,

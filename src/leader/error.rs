@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::request_error::RequestError;
+
 /// A Lease that was held is not any more: what only a leader may do has to end now.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
@@ -41,7 +43,7 @@ pub(super) enum Error {
         lease: String,
         /// What the API server said.
         #[source]
-        source: Box<kube::Error>,
+        source: RequestError,
     },
     /// The API server took its time.
     #[error("the API server did not answer about the Lease {lease} in time")]

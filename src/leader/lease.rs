@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Timing;
 use super::error::Error;
 use super::standing::{Candidate, Standing};
+use crate::request_error::RequestError;
 
 /// How long one request may take. There is time for a second one before a Lease is lost.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
@@ -185,7 +186,7 @@ impl Lock {
         Error::Api {
             action,
             lease: self.shown(name),
-            source: Box::new(source),
+            source: RequestError::new(source),
         }
     }
 

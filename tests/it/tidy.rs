@@ -10,15 +10,16 @@ use image_update_operator::api::v1alpha1::Reason;
 const MOST_LINES: usize = 600;
 
 /// What each layer of the operator may use of the others; see `docs/architecture.md`.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("api", &[]),
     ("blocking", &[]),
     ("config", &[]),
     ("hosts", &[]),
     ("tls", &[]),
-    ("leader", &[]),
+    ("leader", &["request_error"]),
     ("metrics", &[]),
     ("program", &[]),
+    ("request_error", &[]),
     ("server", &["metrics"]),
     ("telemetry", &["config"]),
     ("notify", &["hosts", "tls"]),
@@ -26,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("registry", &["hosts", "metrics", "program", "tls"]),
     ("git", &["hosts", "metrics", "program", "tls"]),
     ("write_back", &["blocking", "git", "metrics"]),
-    ("argocd", &[]),
+    ("argocd", &["request_error"]),
     ("generate", &["api", "cli", "metrics"]),
     (
         "controller",
@@ -42,6 +43,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "notify",
             "program",
             "registry",
+            "request_error",
             "server",
             "telemetry",
             "webhook",

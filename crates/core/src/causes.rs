@@ -3,14 +3,25 @@
 use std::error::Error;
 use std::iter::successors;
 
-/// The error and what caused it, from the outside in. A hint that stands on a line of its own
-/// follows after a semicolon.
+/// The error and what caused it, from the outside in, without a cause that an error names itself. A
+/// hint that stands on a line of its own follows after a semicolon.
 pub fn in_one_line(error: &dyn Error) -> String {
-    let causes: Vec<String> = successors(Some(error), |&cause| cause.source())
-        .map(ToString::to_string)
-        .collect();
-    let text = causes.join(": ");
-    text.replace("\nhint: ", "; ").replace('\n', " ")
+    let mut line = String::new();
+    let mut last = String::new();
+    for cause in successors(Some(error), |&cause| cause.source()) {
+        let text = cause.to_string();
+        let is_said = format!(": {line}: ").contains(&format!(": {text}: "));
+        if !is_said {
+            match text.strip_prefix(&last) {
+                // Some libraries begin with the words of the error before.
+                Some(more) if !last.is_empty() && line.ends_with(&last) => line.push_str(more),
+                Some(_) | None if line.is_empty() => line.push_str(&text),
+                Some(_) | None => line.extend([": ", &text]),
+            }
+        }
+        last = text;
+    }
+    line.replace("\nhint: ", "; ").replace('\n', " ")
 }
 
 #[cfg(test)]
@@ -37,5 +48,17 @@ mod tests {
         let outer = Row::Because("lost\nhint: wait", Box::new(inner));
         check(&outer, "lost; wait: no answer: timeout");
         check(&Row::Alone("two\nlines"), "two lines");
+    }
+
+    #[test]
+    fn a_cause_that_is_named_already_is_not_named_again() {
+        let because = |text, cause| Row::Because(text, Box::new(cause));
+        let named = because("no answer: timeout", Row::Alone("timeout"));
+        check(&named, "no answer: timeout");
+        let longer = because("dns error", Row::Alone("dns error: no such name"));
+        check(
+            &because("client: dns error", longer),
+            "client: dns error: no such name",
+        );
     }
 }

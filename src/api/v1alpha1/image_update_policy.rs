@@ -67,6 +67,7 @@ use super::write_back::WriteBackSpec;
 #[x_kube(validation = Rule::new("has(self.applications) && self.applications.size() > 0 || has(self.writeBack.git) && has(self.writeBack.git.repository)").message("without applications, writeBack.git.repository has to be set"))]
 #[x_kube(validation = Rule::new("has(self.applications) && self.applications.size() > 0 || !has(self.writeBack.git) || !self.writeBack.git.targets.exists(target, has(target.argocdSource))").message("an argocdSource target needs applications: it is the override file of one"))]
 #[x_kube(validation = Rule::new("!has(self.writeBack.git) || !self.writeBack.git.targets.exists(target, has(target.helmValues)) || self.images.all(image, has(image.helm))").message("a helmValues target needs helm on each image: set helm.tag, or helm.spec, to its key in the values"))]
+#[x_kube(validation = Rule::new("has(self.writeBack.argocd) || has(self.writeBack.git) && self.writeBack.git.targets.exists(target, has(target.argocdSource)) || !self.images.exists(image, has(image.plugin))").message("plugin has an effect with writeBack.argocd or an argocdSource target only: use one of them, or leave it out"))]
 #[serde(rename_all = "camelCase")]
 pub struct ImageUpdatePolicySpec {
     /// Stops the policy while `true`: nothing is compared or written. Default `false`.
@@ -179,11 +180,12 @@ pub struct ImageSpec {
     pub helm: Option<HelmImage>,
 
     /// How the image stands in the environment of a config management plugin. Needed where an
-    /// Application's source is one.
+    /// Application's source is one, and only for `writeBack.argocd` and `argocdSource` targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<PluginImage>,
 
-    /// Writes the image only where the Application runs it. Default `false`.
+    /// Writes the image only where the Application runs it, under its own name or the one that
+    /// `kustomize` replaces. Default `false`.
     #[serde(default)]
     pub only_live: bool,
 }

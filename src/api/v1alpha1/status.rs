@@ -98,6 +98,10 @@ pub struct ImageUpdatePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attention: Vec<Attention>,
 
+    /// How many more there are that are not up to date.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attention_omitted: u32,
+
     /// Where values of Applications and of manifests stood in git, so that it is seen if somebody
     /// takes them back: a hundred branches at most. In others, what is taken back is written again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -207,8 +211,11 @@ pub struct SettledBranch {
 pub struct ApplicationCounts {
     /// How many the policy selects.
     pub matched: u32,
-    /// How many say what was selected, or don't run the images.
+    /// How many say what was selected.
     pub up_to_date: u32,
+    /// How many run none of the images, and the policy says `onlyLive`.
+    #[serde(default)]
+    pub not_live: u32,
     /// How many will be written.
     pub pending: u32,
     /// How many would be written, but something says no.
@@ -237,6 +244,9 @@ pub struct Attention {
     pub reason: Reason,
     /// The same in a sentence.
     pub message: String,
+    /// Since when it stands there for that reason, as far as it was listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// Where an image stands.
@@ -338,8 +348,19 @@ pub struct WriteRecord {
     /// The commit's id; unset for an Application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// The Application, as `namespace/name`; unset for a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
     /// What changed, one line. Example: `web: 6.7.0 -> 6.7.1`.
     pub message: String,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use image_update_core::plan::Plan;
 use kube::runtime::events::EventType;
 use tracing::debug;
 
+use super::report::waits_for_tags;
 use super::{Attempt, Outcome, Write, Written};
 use crate::api::v1alpha1::{
     Attention, ImageState, ImageUpdatePolicy, ImageUpdatePolicyStatus, Reason,
@@ -38,7 +39,10 @@ pub(super) fn of(
     let before = before
         .map(|status| &status.attention[..])
         .unwrap_or_default();
-    told.extend(failures(before, &after.attention, &by));
+    // The first scan of a watch is under way: nothing has failed.
+    if !waits_for_tags(outcome) {
+        told.extend(failures(before, &after.attention, &by));
+    }
     if told.len() > MOST {
         debug!(
             applications = told.len(),
@@ -155,6 +159,7 @@ mod tests {
             tag: None,
             reason,
             message: "no".to_owned(),
+            since: None,
         }
     }
 

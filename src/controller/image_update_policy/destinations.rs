@@ -111,6 +111,14 @@ impl Selection {
         let destinations = self.destinations.iter();
         destinations.flat_map(Destination::application_keys)
     }
+
+    /// The same as `namespace/name`, each once.
+    pub(super) fn applications(&self) -> Vec<String> {
+        let keys: BTreeSet<_> = self.application_keys().collect();
+        let keys = keys.into_iter();
+        keys.map(|(namespace, name)| format!("{namespace}/{name}"))
+            .collect()
+    }
 }
 
 /// Files by the remote and the branch they are in.

@@ -20,6 +20,7 @@ use crate::controller::status::names;
 use crate::controller::tags::WatchedTags;
 use crate::git::signing::SigningKey;
 use crate::registry::Access;
+use crate::request_error::RequestError;
 
 /// How often an `image` without a watch is scanned: the default interval of a watch.
 pub(super) const INLINE_SCAN_INTERVAL: Duration = Duration::from_mins(2);
@@ -208,7 +209,7 @@ async fn is_granted(
     let namespace = api.get(own).await.map_err(|source| Error::ReadObject {
         kind: "Namespace",
         name: own.to_owned(),
-        source: Box::new(source),
+        source: RequestError::new(source),
     })?;
     let labels = namespace.metadata.labels.unwrap_or_default();
     Ok(access_from.namespace_selectors.iter().any(|selector| {

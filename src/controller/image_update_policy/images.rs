@@ -4,6 +4,7 @@ use image_update_core::plan::{Placement, State, TargetProblem, Withheld};
 use image_update_core::policy::{self, Refusal};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::gather::Gathered;
 use super::{Attempt, Write, Written};
 use crate::api::v1alpha1::{ImageState, ImageStatus, Reason};
 use crate::controller::error::Error;
@@ -17,23 +18,23 @@ pub(super) fn statuses(attempt: &Attempt) -> Vec<ImageStatus> {
     attempt
         .images
         .iter()
-        .map(|image| {
-            let failure = image.tags.as_ref().err().or_else(|| {
-                let mut errors = attempt.lookup_errors.iter();
-                errors
-                    .find(|(alias, _)| *alias == image.alias)
-                    .map(|(_, error)| error.as_ref())
-            });
-            match failure {
-                Some(error) => failed(&image.alias, error),
-                None => placed(&image.alias, attempt),
-            }
-        })
+        .map(|image| failure(image, attempt).unwrap_or_else(|| placed(&image.alias, attempt)))
         .map(|status| ImageStatus {
             message: cut(&status.message),
             ..status
         })
         .collect()
+}
+
+/// The state of an image of which nothing can be decided, wherever it stands.
+pub(super) fn failure(image: &Gathered, attempt: &Attempt) -> Option<ImageStatus> {
+    let of_lookup = || {
+        let mut errors = attempt.lookup_errors.iter();
+        let (_, error) = errors.find(|(alias, _)| *alias == image.alias)?;
+        Some(error.as_ref())
+    };
+    let error = image.tags.as_ref().err().or_else(of_lookup)?;
+    Some(failed(&image.alias, error))
 }
 
 fn failed(alias: &str, error: &Error) -> ImageStatus {

@@ -5,6 +5,7 @@
 //!
 //! What goes on before or after the write is boxed where it is large, as in [`apply`].
 
+mod all_well;
 mod application_events;
 mod applications;
 mod apply;
@@ -81,6 +82,8 @@ struct Attempt {
     lookup_errors: Vec<(String, Arc<Error>)>,
     /// Applications that can't be written, as `namespace/name`, and why.
     refused: Vec<(String, Error)>,
+    /// Applications that were not looked at because the tags of no image are known.
+    skipped: Vec<String>,
     /// How many Applications are selected; `None` for a policy that writes git directly.
     matched: Option<usize>,
 }
@@ -271,10 +274,10 @@ async fn run(
         .instrument(info_span!("gather"))
         .await;
     let permit = context.permit().await;
-    let destinations = if images.iter().all(|image| image.tags.is_err()) {
-        Vec::new()
+    let (destinations, skipped) = if images.iter().all(|image| image.tags.is_err()) {
+        (Vec::new(), selection.applications())
     } else {
-        selection.destinations
+        (selection.destinations, Vec::new())
     };
     let git = match model.write_back.git() {
         Some(git) if !destinations.is_empty() => Some((
@@ -302,6 +305,7 @@ async fn run(
         writes,
         lookup_errors: task.lookups.into_inner().into_errors(),
         refused: selection.refused,
+        skipped,
         matched: selection.matched,
     })))
 }

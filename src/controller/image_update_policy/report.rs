@@ -11,7 +11,7 @@ use kube::runtime::events::EventType;
 
 use super::gather::INLINE_SCAN_INTERVAL;
 use super::settled::Settled;
-use super::{Outcome, Write, Written, applications, images};
+use super::{Outcome, Write, Written, all_well, applications, images};
 use crate::api::v1alpha1::annotations;
 use crate::api::v1alpha1::{
     ApplicationCounts, Attention, ImageState, ImageStatus, ImageUpdatePolicy,
@@ -28,6 +28,10 @@ const HISTORY_LENGTH: usize = 10;
 /// How long after the end of a hold the policy is looked at: rounding must not make it a look too
 /// early, which would be followed by another one.
 const AFTER_HOLD: Duration = Duration::from_millis(100);
+
+/// The most writes of one look that are an event each; with what else is told they stay below what
+/// is kept while nothing can be told.
+const MOST_TOLD: usize = 30;
 
 /// The longest line of the history, in characters.
 const LONGEST_RECORD: usize = 200;
@@ -59,11 +63,17 @@ impl Report {
         let settled_branches = settled.note(&mut images, outcome);
         let verdict = verdict(outcome, &images);
         let applications = match outcome {
-            Ok(Outcome::Decided(attempt)) => applications::summarise(attempt),
-            Ok(Outcome::Suspended) | Err(_) => {
+            Ok(Outcome::Decided(attempt)) => applications::summarise(attempt, &old.attention, now),
+            Ok(Outcome::Suspended) => {
                 let known = old
                     .applications
                     .map(|counts| (counts, old.attention.clone()));
+                known.filter(|_| !policy.spec.applications.is_empty())
+            }
+            Err(error) => {
+                let known = old.applications.map(|counts| {
+                    applications::with_error_of_policy(error, counts, &old.attention)
+                });
                 known.filter(|_| !policy.spec.applications.is_empty())
             }
         };
@@ -92,6 +102,7 @@ impl Report {
                 Some((_, attention)) => attention.clone(),
                 None => Vec::new(),
             },
+            attention_omitted: applications.as_ref().map_or(0, applications::omitted),
             applications: applications.map(|(counts, _)| counts),
             last_handled_reconcile_at: annotations::requested_at(&policy.metadata)
                 .map(str::to_owned),
@@ -99,9 +110,9 @@ impl Report {
             ..old
         };
         if let Ok(Outcome::Decided(attempt)) = outcome {
-            for write in &attempt.writes {
-                notices.extend(record(&mut status, write, now));
-            }
+            let written = attempt.writes.iter();
+            let written = written.filter_map(|write| record(&mut status, write, now));
+            notices.extend(told(written.collect()));
         }
         Self {
             status,
@@ -308,24 +319,12 @@ fn verdict(outcome: &Result<Outcome, Error>, images: &[ImageStatus]) -> Verdict 
         };
     }
     if pending.is_empty() {
-        let message = match images {
-            [image] => format!(
-                "up to date at {}",
-                image.selected.as_deref().unwrap_or_default()
-            ),
-            several => format!("all {} images are up to date", several.len()),
-        };
-        Verdict {
-            health: Health::Ready,
-            reason: Reason::Succeeded,
-            message,
-        }
-    } else {
-        Verdict {
-            health: Health::Ready,
-            reason: Reason::DryRun,
-            message: format!("dryRun: would update {}", pending.join(", ")),
-        }
+        return all_well::verdict(images);
+    }
+    Verdict {
+        health: Health::Ready,
+        reason: Reason::DryRun,
+        message: format!("dryRun: would update {}", pending.join(", ")),
     }
 }
 
@@ -335,7 +334,7 @@ fn summary(
 ) -> PolicySummary {
     let up_to_date = images
         .iter()
-        .filter(|image| matches!(image.state, ImageState::UpToDate | ImageState::NotLive))
+        .filter(|image| image.state == ImageState::UpToDate)
         .count();
     PolicySummary {
         images: format!("{up_to_date}/{}", images.len()),
@@ -427,6 +426,21 @@ fn record(status: &mut ImageUpdatePolicyStatus, write: &Write, now: Timestamp) -
     })
 }
 
+/// Bounds what is told of one look: a policy may have patched thousands of Applications, and they are
+/// told themselves.
+fn told(mut written: Vec<Notice>) -> Vec<Notice> {
+    let more = written.len().saturating_sub(MOST_TOLD);
+    written.truncate(MOST_TOLD);
+    if let Some(last) = written.last().filter(|_| more > 0) {
+        let last = Notice {
+            note: format!("and {more} more"),
+            ..last.clone()
+        };
+        written.push(last);
+    }
+    written
+}
+
 /// `web: 6.7.0 -> 6.7.1, worker: 1 -> 2`.
 pub(super) fn changes_line(write: &Write) -> String {
     let changes = write.plan.iter().flat_map(Plan::changes);
@@ -448,6 +462,7 @@ fn remember(status: &mut ImageUpdatePolicyStatus, write: LastWrite, line: &str) 
     let record = WriteRecord {
         time: write.time.clone(),
         commit: write.commit.clone(),
+        application: write.application.clone(),
         message: line.chars().take(LONGEST_RECORD).collect(),
     };
     status.history.insert(0, record);

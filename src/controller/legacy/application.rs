@@ -20,6 +20,7 @@ use crate::controller::applications::Known;
 use crate::controller::context::{Context, GuardedPolicy, key};
 use crate::controller::events::{self, Notice};
 use crate::controller::status::FIELD_MANAGER;
+use crate::request_error;
 
 /// What became of one Application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,7 +239,7 @@ fn failed(error: &kube::Error, what: &str, (namespace, name): &Key) -> Outcome {
     warn!(
         object.namespace = namespace,
         object.name = name,
-        error = error as &dyn std::error::Error,
+        error = %request_error::words(error),
         "Could not write the {what} of an annotated Application"
     );
     Outcome::Failed

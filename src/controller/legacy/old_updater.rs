@@ -17,6 +17,7 @@ use crate::api::v1alpha1::Reason;
 use crate::controller::context::Context;
 use crate::controller::events::{self, Notice};
 use crate::controller::scope;
+use crate::request_error;
 
 /// The Lease by which replicas of the predecessor agree on a leader:
 /// <https://github.com/argoproj-labs/argocd-image-updater/blob/master/cmd/run.go>
@@ -63,7 +64,7 @@ pub(super) async fn follow(context: &Context) {
             }
             Err(error) => {
                 warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %request_error::words(&error),
                     "Could not find out whether argocd-image-updater runs"
                 );
                 // Without the right to look it would never be known. Otherwise what was known

@@ -11,6 +11,7 @@ use crate::api::v1alpha1::ImageWatch;
 use crate::api::v1alpha1::annotations::is_converted;
 use crate::controller::context::Context;
 use crate::controller::status::names;
+use crate::request_error;
 
 /// Removes them, if anything happened that may have left some.
 pub(super) async fn remove(context: &Context) {
@@ -42,7 +43,7 @@ pub(super) async fn remove(context: &Context) {
                     warn!(
                         object.namespace = namespace,
                         object.name = name,
-                        error = &error as &dyn std::error::Error,
+                        error = %request_error::words(&error),
                         "Could not remove a watch that no policy needs any more"
                     );
                 }

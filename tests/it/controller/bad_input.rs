@@ -71,7 +71,8 @@ async fn watch_is_refused(mut world: World, reason: &str, words: &str) {
     shows_no_password(&world).await;
 }
 
-async fn policy_is_as_documented(world: &World) {
+/// What the policy's conditions say is what the page of its kind says of the reason.
+pub(super) async fn policy_is_as_documented(world: &World) {
     let page = include_str!("../../../docs/spec/imageupdatepolicy.md");
     as_documented(page, &world.policy_status("app").await.conditions);
 }

@@ -1,6 +1,7 @@
 //! The operator as its users see it: objects in, commits and statuses out. One test a behaviour.
 
 mod application_namespaces;
+mod application_status;
 mod applications;
 mod argocd_credentials;
 mod bad_input;

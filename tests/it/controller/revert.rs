@@ -6,6 +6,7 @@ use image_update_operator::api::v1alpha1::ImageState;
 use image_update_testkit::registry::Registry;
 use serde_json::json;
 
+use super::bad_input::policy_is_as_documented;
 use super::main_job::running;
 use crate::world::{World, kustomization};
 
@@ -35,6 +36,7 @@ async fn is_held(world: &World) {
         message.starts_with("web: 1.1.0 was taken back in git; held until a newer tag comes"),
         "{message}"
     );
+    policy_is_as_documented(world).await;
     let status = world.policy_status("app").await;
     assert_eq!(status.images[0].state, ImageState::Held);
     assert_eq!(status.images[0].current.as_deref(), Some("1.0.0"));

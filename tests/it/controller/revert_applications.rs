@@ -11,6 +11,7 @@ use serde_json::json;
 use super::applications::{
     application, applications, git, parameter, parameters, policy, world as started,
 };
+use super::bad_input::policy_is_as_documented;
 use crate::world::World;
 
 fn path(name: &str) -> String {
@@ -78,6 +79,7 @@ async fn holds(world: &World, count: u32, reason: Reason) -> ImageUpdatePolicySt
         }
     };
     let status = world.until(&"what is held", held).await;
+    policy_is_as_documented(world).await;
     let named = status
         .attention
         .first()

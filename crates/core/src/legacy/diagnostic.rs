@@ -60,6 +60,23 @@ pub enum Problem {
     /// The constraint of an image whose strategy has no use for one.
     #[error("the constraint has no effect with this strategy")]
     IgnoredConstraint,
+    /// A constraint of an annotation that the predecessor did not read.
+    #[error(
+        "the old updater did not read this annotation and took any version; here {0} is the \
+         constraint, as image-list has none"
+    )]
+    ConstraintHonoured(Excerpt),
+    /// It is another one than that of the list.
+    #[error("the constraint {annotated} is not that of image-list, which is {listed}")]
+    ConstraintsDiffer {
+        /// What the annotation says.
+        annotated: Excerpt,
+        /// What the list says.
+        listed: Excerpt,
+    },
+    /// It is not valid.
+    #[error(transparent)]
+    SemverConstraint(StrategyError),
     /// The digest of an image in the list.
     #[error("the digest has no effect: which one is written is what the update decides")]
     IgnoredDigest,
@@ -194,6 +211,7 @@ impl Problem {
     pub fn severity(&self) -> Severity {
         match self {
             Self::IgnoredConstraint
+            | Self::ConstraintHonoured(_)
             | Self::IgnoredDigest
             | Self::IgnoredPlatforms
             | Self::NeedsGit
@@ -207,6 +225,8 @@ impl Problem {
             | Self::RepeatedAlias(_)
             | Self::StrategyName(_)
             | Self::Strategy(_)
+            | Self::ConstraintsDiffer { .. }
+            | Self::SemverConstraint(_)
             | Self::AllowTags(_)
             | Self::IgnoreTags { .. }
             | Self::Platform { .. }
@@ -244,6 +264,14 @@ impl Problem {
             Self::RepeatedAlias(_) => "give each image an alias of its own",
             Self::StrategyName(_) => "write semver, newest-build, alphabetical or digest",
             Self::Strategy(_) => "change what follows the image's colon in image-list",
+            Self::ConstraintHonoured(_) => {
+                "write it behind the image's colon in image-list instead; or remove it, if any \
+                 version will do"
+            }
+            Self::ConstraintsDiffer { .. } => {
+                "keep one: that of image-list is the one that the old updater read"
+            }
+            Self::SemverConstraint(_) => "write a range of versions such as >=1.2.0 <2.0.0",
             Self::IgnoredConstraint => "leave it out, or use allow-tags",
             Self::IgnoredDigest => "leave it out",
             Self::AllowTags(_) => "write any, or regexp: and a regular expression",

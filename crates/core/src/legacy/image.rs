@@ -149,6 +149,7 @@ pub(super) fn entry<'a>(
     };
     // All are read whatever is wrong, so that each problem is told at once.
     let name = reader.strategy_name();
+    let annotated = reader.own(keys::SEMVER_CONSTRAINT);
     let allow = reader.allow();
     let ignore = reader.ignore();
     let force_update = reader.force_update();
@@ -158,6 +159,10 @@ pub(super) fn entry<'a>(
     let kustomize_name = reader.key(keys::KUSTOMIZE_NAME, MAX_NAME_CHARACTERS);
     let reference = reference?;
     let strategy = reader.strategy(list, item, name, &reference);
+    let strategy = match (strategy, annotated) {
+        (Some(listed), Some(value)) => reader.constrained(listed, value, &reference),
+        (strategy, _) => strategy,
+    };
     if reader.is_refused {
         return None;
     }
@@ -258,6 +263,40 @@ impl<'a> Reader<'_, 'a> {
                 None
             }
         }
+    }
+
+    /// `listed` with the constraint of an annotation that only articles know. Whoever wrote it
+    /// relies on it, and without it an image would go on to the next major version.
+    fn constrained(
+        &mut self,
+        listed: Strategy,
+        value: Value<'_>,
+        reference: &ConstrainedReference,
+    ) -> Option<Strategy> {
+        if listed.name() != StrategyName::Semver {
+            self.report(value, 1, Problem::IgnoredConstraint);
+            return Some(listed);
+        }
+        let annotated = match Strategy::new(StrategyName::Semver, Some(value.text)) {
+            Ok(annotated) => annotated,
+            Err(error) => {
+                self.report(value, 1, Problem::SemverConstraint(error));
+                return None;
+            }
+        };
+        let excerpt = Excerpt::new(value.text);
+        match reference.constraint.as_deref() {
+            None => self.report(value, 1, Problem::ConstraintHonoured(excerpt)),
+            Some(_) if annotated == listed => {}
+            Some(constraint) => {
+                let problem = Problem::ConstraintsDiffer {
+                    annotated: excerpt,
+                    listed: Excerpt::new(constraint),
+                };
+                self.report(value, 1, problem);
+            }
+        }
+        Some(annotated)
     }
 
     fn allow(&mut self) -> Option<Regexp> {

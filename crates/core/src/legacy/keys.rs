@@ -19,6 +19,8 @@ pub(super) const IGNORE_TAGS: &str = "ignore-tags";
 pub(super) const KUSTOMIZE_NAME: &str = "kustomize.image-name";
 pub(super) const PLATFORMS: &str = "platforms";
 pub(super) const PULL_SECRET: &str = "pull-secret";
+/// No release of the predecessor read it; articles about it show it all the same.
+pub(super) const SEMVER_CONSTRAINT: &str = "semver-constraint";
 pub(super) const UPDATE_STRATEGY: &str = "update-strategy";
 pub(super) const WRITE_BACK_METHOD: &str = "write-back-method";
 pub(super) const WRITE_BACK_TARGET: &str = "write-back-target";

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::argocd::Source;
+use crate::policy::Strategy;
 
 fn application(path: &str) -> Application {
     let source = Source {
@@ -85,7 +86,7 @@ fn a_list_may_be_folded_and_hold_blanks_and_no_aliases() {
     assert_eq!(image.repository.as_str(), "localhost:5000/foo/bar");
     assert_eq!(
         image.strategy,
-        crate::policy::Strategy::Semver(">=1.0".parse().expect("a constraint"))
+        Strategy::Semver(">=1.0".parse().expect("a constraint"))
     );
 }
 
@@ -185,6 +186,61 @@ fn tags_are_filtered_by_the_newer_name_first() {
         &[list, ("ignore-tags", "ok, [")],
         &[],
         &["ignore-tags:5: \"[\" is not a pattern"],
+    );
+}
+
+/// The constraint that is left, if the image is.
+#[track_caller]
+fn check_constraint(list: &str, annotated: &str, expected: Option<&str>, problems: &[&str]) {
+    let rows = [
+        ("image-list", list),
+        ("a.semver-constraint", annotated),
+        ("b.update-strategy", "name"),
+    ];
+    let aliases: &[&str] = if expected.is_some() {
+        &["a", "b"]
+    } else {
+        &["b"]
+    };
+    check(&rows, aliases, problems);
+    let (settings, _) = read(&rows);
+    let wanted = expected.map(|it| Strategy::Semver(it.parse().expect("a constraint")));
+    let found = settings.images.iter().find(|it| it.alias == "a");
+    assert_eq!(found.map(|it| &it.strategy), wanted.as_ref());
+}
+
+#[test]
+fn a_constraint_that_only_articles_know_is_kept() {
+    let range = ">=1.0.0 <2.0.0";
+    let honoured = "a.semver-constraint:1: the old updater did not read this annotation and took \
+                    any version; here \">=1.0.0 <2.0.0\" is the constraint";
+    check_constraint("a=nginx,b=redis", range, Some(range), &[honoured]);
+    let same = "a=nginx:>=1.0.0 <2.0.0,b=redis";
+    check_constraint(same, range, Some(range), &[]);
+    check_constraint("a=nginx:~1.2,b=redis", "", Some("~1.2"), &[]);
+    check_constraint(
+        "a=nginx:~1.2,b=redis",
+        range,
+        None,
+        &[
+            "a.semver-constraint:1: the constraint \">=1.0.0 <2.0.0\" is not that of image-list, \
+           which is \"~1.2\"",
+        ],
+    );
+    check_constraint(
+        "a=nginx,b=redis",
+        ">=x.y.z.1",
+        None,
+        &["a.semver-constraint:1: the constraint is not valid: "],
+    );
+    check(
+        &[
+            ("image-list", "a=nginx"),
+            ("update-strategy", "latest"),
+            ("a.semver-constraint", range),
+        ],
+        &["a"],
+        &["a.semver-constraint:1: the constraint has no effect with this strategy"],
     );
 }
 

@@ -56,7 +56,7 @@ impl File<'_> {
             digest: None,
             state: State::UpToDate,
         };
-        if image.only_live && self.target.application.is_some() && live.is_none() {
+        if image.only_live && !self.runs(image) {
             placement.state = State::NotLive;
             return Ok(placement);
         }
@@ -101,6 +101,20 @@ impl File<'_> {
             };
         }
         Ok(placement)
+    }
+
+    /// Whether the Application runs the image, perhaps under the name that it takes the place of:
+    /// before anything is written, what the manifests name runs. Its tag is another image's and
+    /// counts for nothing. Where there is no Application, nobody can say that it does not run.
+    fn runs(&self, image: &ImageInput<'_>) -> bool {
+        let Some(application) = &self.target.application else {
+            return true;
+        };
+        let replaced = image.kustomize_name.and_then(|name| name.parse().ok());
+        replaced
+            .iter()
+            .chain([image.repository])
+            .any(|name| live_image(application, name).is_some())
     }
 
     /// The image as the Application runs it.

@@ -49,3 +49,22 @@ fn an_error_is_not_looked_at_again_because_a_hold_ends() {
     check(100);
     check(1000);
 }
+
+#[test]
+fn not_every_one_of_thousands_of_writes_is_an_event() {
+    #[track_caller]
+    fn check(count: usize, told_of: usize, last: &str) {
+        let notice = |number: usize| Notice {
+            type_: EventType::Normal,
+            reason: Reason::Updated,
+            action: "Patch",
+            note: number.to_string(),
+        };
+        let told = told((1..=count).map(notice).collect());
+        assert_eq!(told.len(), told_of);
+        assert_eq!(told.last().map(|it| it.note.as_str()), Some(last));
+    }
+    check(1, 1, "1");
+    check(MOST_TOLD, MOST_TOLD, "30");
+    check(10_000, MOST_TOLD + 1, "and 9970 more");
+}

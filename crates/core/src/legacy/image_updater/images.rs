@@ -14,11 +14,13 @@ use crate::legacy::keys;
 /// The image itself stands in no annotation of its own.
 const IMAGE_NAME: &str = "imageName";
 
-/// Reads them, but those that anything is wrong about.
+/// Reads them, but those that anything is wrong about. Where nothing `takes_plugins`' variables,
+/// those of images are left out.
 pub(super) fn read(
     fields: &mut Fields<'_>,
     namespace: &str,
     above: &Levels<'_>,
+    takes_plugins: bool,
     problems: &mut Vec<Diagnostic>,
 ) -> Vec<ImageSettings> {
     let mut aliases = BTreeSet::new();
@@ -32,7 +34,16 @@ pub(super) fn read(
             ));
             break;
         }
-        images.extend(image(path, item, namespace, above, &mut aliases, problems));
+        let plugin_path = format!("{path}.manifestTargets.plugin");
+        let mut image = image(path, item, namespace, above, &mut aliases, problems);
+        if let Some(image) = &mut image
+            && !takes_plugins
+            && image.plugin.take().is_some()
+        {
+            let problem = Problem::FieldWithoutEffect;
+            problems.push(Diagnostic::of_field(&plugin_path, problem));
+        }
+        images.extend(image);
     }
     images
 }

@@ -18,8 +18,8 @@ use serde_json::Value;
 
 use self::fields::Fields;
 use self::settings::{Level, Levels};
-use super::Settings;
 use super::diagnostic::{Diagnostic, Problem};
+use super::{Settings, TargetSettings, WriteBackSettings};
 use crate::image::Excerpt;
 use crate::policy::Glob;
 
@@ -96,7 +96,8 @@ fn selection(
     let own = own.with_write_back(&mut fields, problems);
     let levels = Levels(vec![&own, above]);
     let write_back = levels.write_back(namespace, problems);
-    let images = images::read(&mut fields, namespace, &levels, problems);
+    let takes_plugins = write_back.as_ref().is_none_or(takes_plugins);
+    let images = images::read(&mut fields, namespace, &levels, takes_plugins, problems);
     let listed = fields.take("images");
     if listed.is_none_or(|it| it.as_array().is_some_and(Vec::is_empty)) {
         let path = fields.path_of("images");
@@ -113,6 +114,14 @@ fn selection(
             write_back: Some(write_back),
         },
     })
+}
+
+/// Whether variables of a plugin can be written there.
+fn takes_plugins(write_back: &WriteBackSettings) -> bool {
+    match write_back {
+        WriteBackSettings::Argocd => true,
+        WriteBackSettings::Git(git) => matches!(git.target, TargetSettings::Overrides(_)),
+    }
 }
 
 fn name_pattern(fields: &mut Fields<'_>, problems: &mut Vec<Diagnostic>) -> Option<String> {

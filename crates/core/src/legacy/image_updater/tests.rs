@@ -148,6 +148,30 @@ fn each_kind_of_manifest_has_its_names() {
 }
 
 #[test]
+fn variables_of_a_plugin_are_left_out_where_nothing_takes_them() {
+    #[track_caller]
+    fn check(write_back: &Value, is_kept: bool) {
+        let images = json!([{
+            "alias": "web",
+            "imageName": "ghcr.io/org/web",
+            "manifestTargets": {"plugin": {"tag": "TAG"}},
+        }]);
+        let over = json!({"images": images, "writeBackConfig": write_back});
+        let (selections, problems) = read(&json!({"applicationRefs": [reference(&over)]}));
+        let plugin = &selections[0].settings.images[0].plugin;
+        assert_eq!(plugin.is_some(), is_kept, "{problems:?}");
+        let told = "spec.applicationRefs[0].images[0].manifestTargets.plugin: the field has no \
+                    effect";
+        assert_eq!(problems, [told][usize::from(is_kept)..]);
+    }
+    let git = |target: &str| json!({"method": "git", "gitConfig": {"writeBackTarget": target}});
+    check(&json!({"method": "argocd"}), true);
+    check(&json!({"method": "git"}), true);
+    check(&git("helmvalues:/values.yaml"), false);
+    check(&git("kustomization:/prod"), false);
+}
+
+#[test]
 fn where_images_are_written_is_merged_field_by_field() {
     let settings = only(&json!({
         "writeBackConfig": {

@@ -142,3 +142,24 @@ fn an_image_that_does_not_run_is_left_alone_if_that_is_asked_for() {
     let plan = decide_for(&image, kind, None, &live);
     assert!(matches!(plan.placements[0].state, State::Change(_)));
 }
+
+#[test]
+fn an_image_runs_under_the_name_that_it_takes_the_place_of() {
+    let image = Image {
+        only_live: true,
+        ..app().called("web")
+    };
+    let kind = Overrides::KustomizeImages;
+    // The tag is another image's: it is neither current nor too high to go down from.
+    check(
+        &image,
+        kind,
+        None,
+        &["web:9.0.0"],
+        "web: nothing -> 1.1.0",
+        "kustomize:\n  images:\n  - web=registry.example/app:1.1.0\n",
+    );
+    check(&image, kind, None, &["ghcr.io/org/web:1"], "not live", "");
+    let both = ["web:9.0.0", "registry.example/app:1.1.0"];
+    check(&image, kind, None, &both, "up to date", "");
+}
