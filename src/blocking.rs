@@ -20,20 +20,22 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
+    use tokio::task::JoinSet;
+
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn timers_go_on_while_the_only_worker_works() {
         let (fired, is_fired) = mpsc::channel();
-        tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
             fired.send(()).expect("somebody waits");
         });
-        let work =
-            tokio::spawn(
-                async move { in_place(|| is_fired.recv_timeout(Duration::from_secs(20))) },
-            );
-        let seen = work.await.expect("the work ends");
+        let mut work = JoinSet::new();
+        work.spawn(async move { in_place(|| is_fired.recv_timeout(Duration::from_secs(20))) });
+        let seen = work.join_next().await.expect("there is work");
+        let seen = seen.expect("the work ends");
         assert_eq!(seen, Ok(()), "no timer fired during the work");
     }
 

@@ -17,9 +17,10 @@ impl RequestError {
 
     /// The HTTP status, if the API server answered.
     pub fn code(&self) -> Option<u16> {
-        match self.0.as_ref() {
-            kube::Error::Api(answer) => Some(answer.code),
-            _ => None,
+        if let kube::Error::Api(answer) = self.0.as_ref() {
+            Some(answer.code)
+        } else {
+            None
         }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use futures::channel::mpsc::UnboundedSender;
 use kube::Client;
 use kube::core::{DeserializeGuard, ObjectMeta};
-use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +23,7 @@ use super::put_backs::PutBacks;
 use super::scope::ApplicationScope;
 use super::secrets::RecentSecrets;
 use super::shards::Shards;
-use super::status::{FIELD_MANAGER, StatusWriter};
+use super::status::StatusWriter;
 use super::tags::{Scans, TagStore};
 use crate::api::v1alpha1::{
     ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, ImageWatchStatus,
@@ -84,8 +83,6 @@ pub(super) struct Context {
     pub(super) clock: Clock,
     /// Failures in a row.
     pub(super) backoff: Backoff,
-    /// Events.
-    pub(super) recorder: Recorder,
     /// Statuses of watches.
     pub(super) watch_statuses: StatusWriter<ImageWatchStatus>,
     /// Statuses of policies.
@@ -205,7 +202,6 @@ impl Context {
             argocd_repositories: ArgocdRepositories::default(),
             clock,
             backoff: Backoff::default(),
-            recorder: Recorder::new(kube.clone(), Reporter::from(FIELD_MANAGER)),
             watch_statuses: StatusWriter::new::<ImageWatch>(kube.clone()),
             policy_statuses: StatusWriter::new::<ImageUpdatePolicy>(kube.clone()),
             untold: Untold::default(),

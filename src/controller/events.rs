@@ -1,13 +1,13 @@
 //! Kubernetes events: one when something changed, none when nothing did.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Client;
 use kube::api::{Api, PostParams};
 use kube::core::ObjectMeta;
-use kube::runtime::events::{Event, EventType, Recorder};
-use kube::{Client, Resource};
+use kube::runtime::events::EventType;
 use tracing::warn;
 
 use super::conditions::{Health, Verdict};
@@ -48,61 +48,35 @@ pub(super) fn warning(previous: Option<(&str, &str)>, verdict: &Verdict) -> Opti
     })
 }
 
-/// Publishes `notices` on `object`. An event that can't be sent is logged and dropped: the status
-/// says the same.
-pub(super) async fn publish<K: Resource<DynamicType = ()>>(
-    recorder: &Recorder,
-    object: &K,
-    notices: Vec<Notice>,
-) {
-    publish_on(recorder, &object.object_ref(&()), notices).await;
-}
-
-/// As [`publish`], on an object that is known by a reference.
-pub(super) async fn publish_on(
-    recorder: &Recorder,
-    object: &ObjectReference,
-    notices: Vec<Notice>,
-) {
-    for notice in notices {
-        publish_one(recorder, object, notice, None).await;
-    }
-}
-
-/// As [`publish_on`], with another object that it is about: an event about one is not counted as a
-/// repetition of one about another.
-pub(super) async fn publish_one(
-    recorder: &Recorder,
-    object: &ObjectReference,
-    notice: Notice,
-    secondary: Option<ObjectReference>,
-) {
-    let event = Event {
-        type_: notice.type_,
-        reason: notice.reason.as_str().to_owned(),
-        note: Some(cut(notice.note)),
-        action: notice.action.to_owned(),
-        secondary,
-    };
-    if let Err(error) = recorder.publish(&event, object).await {
-        warn!(
-            error = %request_error::words(&error),
-            "Could not publish an event"
-        );
-    }
-}
-
-/// As [`publish`], on an object that is known by a reference, for what nobody will tell again: nothing is
-/// remembered of it, as the recorder does to count what comes again.
-pub(super) async fn publish_once(
+/// Publishes `notices` on `object`, each as an event of its own. One that can't be sent is logged and
+/// dropped: the status says the same.
+///
+/// `kube`'s recorder is not used: it counts as a repetition what differs in its note alone, so that of
+/// several commits the first one's text was told again and again.
+pub(super) async fn publish(
     kube: &Client,
-    object: ObjectReference,
+    object: &ObjectReference,
+    notices: Vec<Notice>,
+    now: Timestamp,
+) {
+    for (number, notice) in (0..).zip(notices) {
+        // Names differ by the moment.
+        let moment = now.saturating_add(SignedDuration::from_nanos(number));
+        publish_one(kube, object, notice, None, moment.unwrap_or(now)).await;
+    }
+}
+
+/// As [`publish`], with another object that it is about, too.
+pub(super) async fn publish_one(
+    kube: &Client,
+    object: &ObjectReference,
     notice: Notice,
+    related: Option<ObjectReference>,
     now: Timestamp,
 ) {
     let namespace = object.namespace.clone().unwrap_or_default();
     let name = object.name.as_deref().unwrap_or_default();
-    let event = v1::Event {
+    let event = Event {
         metadata: ObjectMeta {
             // As client-go names them: of the object, and of the moment.
             name: Some(format!("{name}.{:x}", now.as_nanosecond())),
@@ -113,13 +87,14 @@ pub(super) async fn publish_once(
         event_time: Some(MicroTime(now)),
         note: Some(cut(notice.note)),
         reason: Some(notice.reason.as_str().to_owned()),
-        regarding: Some(object),
+        regarding: Some(object.clone()),
+        related,
         reporting_controller: Some(FIELD_MANAGER.to_owned()),
         reporting_instance: Some(FIELD_MANAGER.to_owned()),
         type_: Some(type_name(notice.type_).to_owned()),
-        ..v1::Event::default()
+        ..Event::default()
     };
-    let api: Api<v1::Event> = Api::namespaced(kube.clone(), &namespace);
+    let api: Api<Event> = Api::namespaced(kube.clone(), &namespace);
     if let Err(error) = api.create(&PostParams::default(), &event).await {
         warn!(
             error = %request_error::words(&error),

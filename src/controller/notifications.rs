@@ -235,7 +235,8 @@ async fn deliver(
                 note: causes::in_one_line(&error),
             };
             let about = receiver.place.object(&news.namespace);
-            events::publish_one(&context.recorder, object, notice, about).await;
+            let now = context.clock.now();
+            events::publish_one(&context.kube, object, notice, about, now).await;
         }
     }
 }

@@ -53,8 +53,6 @@ pub(crate) async fn run(
     (metrics, log_level): (Metrics, LogLevel),
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let allowed_hosts = AllowedHosts::parse(&config.allowed_hosts);
-    let allowed_hosts = allowed_hosts.context(UnusableFlag("--allowed-hosts"))?;
     let Listeners { pages, hooks } = listen(config).await?;
     check_kinds_are_installed(&kube).await?;
     let (watches, watch_writer) = reflector::store();
@@ -64,7 +62,7 @@ pub(crate) async fn run(
     let context = Context::new(
         kube.clone(),
         (Settings::from(config), Legacy::new(config)),
-        (allowed_hosts, registries(config)?),
+        (allowed_hosts(config)?, registries(config)?),
         (watches.clone(), policies.clone()),
         (watch_trigger, policy_trigger),
         stop.clone(),
@@ -338,6 +336,10 @@ where
 }
 
 /// The file about registries, if there is one.
+fn allowed_hosts(config: &RunConfig) -> anyhow::Result<AllowedHosts> {
+    AllowedHosts::parse(&config.allowed_hosts).context(UnusableFlag("--allowed-hosts"))
+}
+
 fn registries(config: &RunConfig) -> anyhow::Result<Registries> {
     match &config.registries_conf_path {
         Some(path) => Registries::load(path, variable, config.allow_ext_credentials)

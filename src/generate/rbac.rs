@@ -75,8 +75,8 @@ pub const RIGHTS: [Right; 17] = [
         group: "events.k8s.io",
         resources: &["events"],
         names: &[],
-        verbs: &["create", "patch"],
-        purpose: "Tells of updates and failures; `patch` counts one that comes again.",
+        verbs: &["create"],
+        purpose: "Tells of updates and failures.",
     },
     Right {
         part: Part::Watched,

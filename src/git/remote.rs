@@ -225,7 +225,8 @@ impl Remote {
     ) -> Result<Receipt, UpdateError<E>> {
         let mut session = self.session().await;
         let started = Instant::now();
-        let result = update(&mut session, request, &mut decide).await;
+        // It holds what a push is made of, and whoever waits for it need not.
+        let result = Box::pin(update(&mut session, request, &mut decide)).await;
         let outcome = measure::update(&result);
         if let Ok(receipt) = &result {
             note(receipt);

@@ -8,10 +8,10 @@
 - apiGroups: ["image-update.dev"]
   resources: ["imagewatches/status", "imageupdatepolicies/status"]
   verbs: ["patch"]
-# Tells of updates and failures; `patch` counts one that comes again.
+# Tells of updates and failures.
 - apiGroups: ["events.k8s.io"]
   resources: ["events"]
-  verbs: ["create", "patch"]
+  verbs: ["create"]
 # Tells of updates of annotated Applications as argocd-image-updater did.
 - apiGroups: [""]
   resources: ["events"]

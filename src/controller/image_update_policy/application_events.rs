@@ -62,8 +62,8 @@ pub(super) async fn publish(context: &Context, told: Vec<(String, Notice)>) {
             let key = key.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
             // It may be gone by now.
             if let Some(known) = key.and_then(|key| context.applications.get(&key)) {
-                let about = known.reference();
-                events::publish_once(&context.kube, about, notice, context.clock.now()).await;
+                let (kube, now) = (&context.kube, context.clock.now());
+                events::publish_one(kube, &known.reference(), notice, None, now).await;
             }
         })
         .await;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use image_update_core::notification::Notification;
 use k8s_openapi::api::core::v1::Event;
+use kube::Resource as _;
 use kube::core::ObjectMeta;
 
 use super::{application_events, old_event};
@@ -49,7 +50,8 @@ impl Tidings {
     /// Tells all of it.
     pub(super) async fn tell(self, context: &Arc<Context>, policy: &ImageUpdatePolicy) {
         context.notifications.tell(context, policy, self.news);
-        events::publish(&context.recorder, policy, self.notices).await;
+        let (object, now) = (policy.object_ref(&()), context.clock.now());
+        events::publish(&context.kube, &object, self.notices, now).await;
         application_events::publish(context, self.of_applications).await;
         old_event::publish(context, self.old_events).await;
     }

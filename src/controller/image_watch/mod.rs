@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use image_update_core::image::{Repository, Sightings, Tag};
 use jiff::Timestamp;
+use kube::Resource as _;
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
 use tracing::{Span, info, instrument, warn};
@@ -91,7 +92,8 @@ pub(super) async fn reconcile(
     }
     told?;
     if part == Part::Reports {
-        super::events::publish(&context.recorder, watch, report.notices).await;
+        let (object, now) = (watch.object_ref(&()), context.clock.now());
+        super::events::publish(&context.kube, &object, report.notices, now).await;
     }
     Span::current().record("outcome", report.health.as_str());
     context

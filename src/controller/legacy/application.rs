@@ -265,12 +265,8 @@ async fn tell(context: &Context, known: &Known, notice: Option<Notice>) {
             notice.note
         );
     }
-    events::publish_on(
-        &context.recorder,
-        &application,
-        notice.into_iter().collect(),
-    )
-    .await;
+    let (notices, now) = (notice.into_iter().collect(), context.clock.now());
+    events::publish(&context.kube, &application, notices, now).await;
 }
 
 impl Legacy {

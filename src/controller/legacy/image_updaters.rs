@@ -84,5 +84,6 @@ async fn tell(context: &Context, found: &ObjectReference, more: i64) {
         action: "Convert",
         note,
     };
-    events::publish_on(&context.recorder, found, vec![notice]).await;
+    let now = context.clock.now();
+    events::publish(&context.kube, found, vec![notice], now).await;
 }

@@ -144,7 +144,8 @@ async fn tell(context: &Context, found: &ObjectReference) {
         action: "Convert",
         note,
     };
-    events::publish_on(&context.recorder, found, vec![notice]).await;
+    let now = context.clock.now();
+    events::publish(&context.kube, found, vec![notice], now).await;
 }
 
 #[cfg(test)]

@@ -296,10 +296,11 @@ async fn newest_build_stays_when_its_tag_vanishes_from_the_list_and_from_the_reg
     scene.world.patch("ImageUpdatePolicy", "app", spec).await;
     let decided = async || {
         let status = scene.is_looked_at_again().await;
-        match status.images[0].reason {
-            Reason::WatchNotReady => Err("the watch was not scanned yet".to_owned()),
-            reason => Ok(reason),
+        let reason = status.images[0].reason;
+        if reason == Reason::WatchNotReady {
+            return Err("the watch was not scanned yet".to_owned());
         }
+        Ok(reason)
     };
     let reason = scene.world.until(&"a decision", decided).await;
     assert_eq!(reason, Reason::DowngradeRefused);
