@@ -175,6 +175,12 @@ impl SourceSpec {
             name: text(&self.name),
             block,
             found,
+            kustomize_images: self
+                .kustomize
+                .iter()
+                .flat_map(|it| &it.images)
+                .cloned()
+                .collect(),
         }
     }
 

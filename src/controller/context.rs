@@ -15,6 +15,7 @@ use super::argocd_repositories::ArgocdRepositories;
 use super::backoff::Backoff;
 use super::clock::Clock;
 use super::image_update_policy::Untold;
+use super::in_flight::InFlight;
 use super::legacy::Legacy;
 use super::notifications::Notifications;
 use super::once::Caller;
@@ -37,6 +38,10 @@ use crate::registry::{self, conf::Registries};
 use crate::telemetry::Handover;
 use crate::write_back::git::Remotes;
 
+/// Policies that tell the API server at once what came of them: enough to keep it busy. After a push
+/// a thousand have something to tell.
+const REPORTS_AT_ONCE: usize = 32;
+
 /// An ImageWatch as the API server has it, readable or not.
 pub(super) type GuardedWatch = DeserializeGuard<ImageWatch>;
 
@@ -55,12 +60,16 @@ pub(super) struct Context {
     pub(super) registries: Registries,
     /// Git remotes.
     pub(super) remotes: Remotes,
+    /// How many policies of a repository are on their way.
+    pub(super) in_flight: InFlight,
     /// One permit for each policy that may be looked at at once. Waiting for a registry takes none,
     /// or those that do not answer would hold up all; and waiting for others to join a push takes
     /// none, or there would be no others.
     pub(super) permits: Semaphore,
     /// The same for watches.
     pub(super) watch_permits: Semaphore,
+    /// One for each policy that may tell the API server at once what came of it.
+    report_permits: Semaphore,
     /// Scans that watches and policies share.
     pub(super) scans: Scans,
     /// The tags of each watch.
@@ -189,7 +198,9 @@ impl Context {
             registries,
             remotes: Remotes::new(stop.clone(), metrics.clone(), settings.git_cache_bytes)
                 .with_journal(settings.caller.as_ref().map(|it| Arc::clone(&it.journal))),
+            in_flight: InFlight::default(),
             permits: Semaphore::new(usize::from(settings.concurrency)),
+            report_permits: Semaphore::new(REPORTS_AT_ONCE),
             watch_permits: Semaphore::new(usize::from(settings.concurrency)),
             scans: Scans::new(clock, metrics.clone()),
             tags: TagStore::default(),
@@ -230,6 +241,11 @@ impl Context {
     pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed; if it were, waiting for it would be the greater harm.
         self.permits.acquire().await.ok()
+    }
+
+    /// Waits until fewer policies than permitted tell what came of them.
+    pub(super) async fn report_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.report_permits.acquire().await.ok()
     }
 
     /// Waits until fewer watches than permitted are looked at.

@@ -12,6 +12,7 @@ mod events;
 mod gate;
 mod image_update_policy;
 mod image_watch;
+mod in_flight;
 mod legacy;
 mod notifications;
 mod observed;

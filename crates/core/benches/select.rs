@@ -138,6 +138,7 @@ fn bench_plan(bencher: Bencher<'_, '_>, size: usize, policy: &Policy) {
     let target = Target {
         folder: None,
         application: None,
+        source_images: Vec::new(),
         path: path.to_string(),
         files: vec![path.clone()],
         format: Format::Kustomization,

@@ -267,7 +267,10 @@ fn part(image: &Image) -> String {
     let mut rows = vec![["image", image.alias.as_str()]];
     rows.extend(image.places.iter().map(|place| ["place", place.as_str()]));
     rows.push(["current", image.current.as_deref().unwrap_or("none")]);
-    let status = image.status.as_ref().map(|status| {
+    // Of what is well the decision says it.
+    let status = image.status.as_ref();
+    let status = status.filter(|it| it.state != ImageState::UpToDate);
+    let status = status.map(|status| {
         let (state, reason) = (status.state.as_str(), status.reason.as_str());
         format!("{state}, {reason}: {}", status.message)
     });

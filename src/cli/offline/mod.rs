@@ -110,6 +110,15 @@ fn told(findings: &Findings) -> Result<(), Failure> {
         failure::tell(kind, &format!("Application {subject}: {diagnostic}"));
         failure::tell("hint", diagnostic.problem.hint());
     }
+    if findings.taken_for_live > 0 {
+        failure::warn(&match findings.taken_for_live {
+            1 => "one Application has no status in its file: its images are taken for running"
+                .to_owned(),
+            count => format!(
+                "{count} Applications have no status in their files: their images are taken for running"
+            ),
+        });
+    }
     let mut failed = 0;
     for policy in &findings.policies {
         let subject = format!("{}/{}", policy.namespace, policy.name);

@@ -8,7 +8,6 @@ use image_update_core::plan::Plan;
 use kube::runtime::events::EventType;
 use tracing::debug;
 
-use super::report::waits_for_tags;
 use super::{Attempt, Outcome, Write, Written};
 use crate::api::v1alpha1::{
     Attention, ImageState, ImageUpdatePolicy, ImageUpdatePolicyStatus, Reason,
@@ -39,10 +38,7 @@ pub(super) fn of(
     let before = before
         .map(|status| &status.attention[..])
         .unwrap_or_default();
-    // The first scan of a watch is under way: nothing has failed.
-    if !waits_for_tags(outcome) {
-        told.extend(failures(before, &after.attention, &by));
-    }
+    told.extend(failures(before, &after.attention, &by));
     if told.len() > MOST {
         debug!(
             applications = told.len(),
@@ -130,7 +126,10 @@ fn failures(before: &[Attention], after: &[Attention], by: &str) -> Vec<(String,
             old.state == new.state && old.reason == new.reason && old.application == new.application
         })
     };
+    // Of a watch without tags the watch and the policy tell; it is no Application's failure.
+    let is_its_own = |it: &&Attention| it.reason != Reason::WatchNotReady;
     let failing = after.iter().filter(|it| it.state == ImageState::Failed);
+    let failing = failing.filter(is_its_own);
     failing
         .filter(|it| !is_known(it))
         .map(|it| {
@@ -196,6 +195,7 @@ mod tests {
             (failed, source),
             true,
         );
+        check(None, (failed, Reason::WatchNotReady), false);
         check(None, (ImageState::Pending, source), false);
         check(None, (ImageState::Held, Reason::TooYoung), false);
     }

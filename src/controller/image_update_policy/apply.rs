@@ -297,6 +297,7 @@ impl Task<'_> {
             .changes()
             .filter_map(|(it, _)| it.application.as_deref());
         let changed: BTreeSet<&str> = changed.collect();
+        let _permit = self.context.report_permit().await;
         let requests = changed.into_iter().filter_map(|name| name.split_once('/'));
         futures::stream::iter(requests)
             .for_each_concurrent(AT_ONCE, async |(namespace, name)| {

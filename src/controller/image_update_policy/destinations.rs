@@ -253,6 +253,7 @@ fn direct(model: &PolicyModel) -> Result<Selection, Error> {
                 TargetFormat::Kustomization | TargetFormat::ArgocdSource => Format::Kustomization,
             },
             application: None,
+            source_images: Vec::new(),
         })
     });
     Ok(Selection {
@@ -348,6 +349,7 @@ impl Context<'_> {
             folder: place.folder,
             format,
             application: Some(Arc::clone(facts)),
+            source_images: chosen.source.kustomize_images.clone(),
         };
         Ok(((found.repository, found.branch), placed))
     }
@@ -377,6 +379,8 @@ fn application(known: &Arc<Known>, rule: &ApplicationRule) -> Result<Destination
         folder: None,
         format: Format::ArgocdSource(overrides(chosen)?),
         application: Some(Arc::clone(facts)),
+        // What is written is the source's own list.
+        source_images: Vec::new(),
     };
     Ok(Destination::Application {
         known: Arc::clone(known),

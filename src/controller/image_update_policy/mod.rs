@@ -162,18 +162,15 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
     let policy = match &object.0 {
         Ok(policy) => policy,
         Err(invalid) => {
-            context
-                .metrics
-                .reconciled(KIND, Health::Stalled.as_str(), started.elapsed());
-            return Box::pin(undecodable::report(
-                &context.policy_statuses,
-                &invalid.metadata,
-                &invalid.error,
-                now,
-            ))
-            .await;
+            let time = started.elapsed();
+            let (metrics, statuses) = (&context.metrics, &context.policy_statuses);
+            metrics.reconciled(KIND, Health::Stalled.as_str(), time);
+            let report = undecodable::report(statuses, &invalid.metadata, &invalid.error, now);
+            return Box::pin(report).await;
         }
     };
+    let _place = context.in_flight.begin(policy).await;
+    let now = context.clock.now();
     let Kept {
         status: unwritten,
         mut tidings,
@@ -214,6 +211,7 @@ async fn look(object: Arc<GuardedPolicy>, context: Arc<Context>) -> Result<Actio
         ),
     });
 
+    let _permit = context.report_permit().await;
     let known = previous.as_ref().filter(|_| is_written);
     let told = Box::pin(statuses.write(&policy.metadata, known, &report.status)).await;
     if let Err(error) = told {

@@ -34,7 +34,7 @@ use crate::api::legacy::convert;
 use crate::api::v1alpha1::{
     ImageState, ImageUpdatePolicy, ImageUpdatePolicyStatus, ImageWatch, annotations,
 };
-use crate::argocd::application::Application;
+use crate::argocd::application::{Application, ApplicationStatus, Summary};
 use crate::config::{ArgocdCredentials, DEFAULT_GIT_CACHE_BYTES};
 use crate::hosts::AllowedHosts;
 use crate::metrics::Metrics;
@@ -97,6 +97,9 @@ pub struct Findings {
     pub notes: Notes,
     /// What is wrong with annotations, each with its Application.
     pub diagnostics: Vec<(String, Diagnostic)>,
+    /// How many Applications don't say what they run, as they stand in git, and so were taken for
+    /// running every image.
+    pub taken_for_live: usize,
 }
 
 /// How a policy was found.
@@ -152,9 +155,9 @@ pub async fn look(
     cluster: Cluster,
     options: Options,
 ) -> std::io::Result<Findings> {
-    let kube = match cluster {
-        Cluster::Files(others) => answers::client(others),
-        Cluster::Api(client) => client,
+    let (kube, is_from_files) = match cluster {
+        Cluster::Files(others) => (answers::client(others), true),
+        Cluster::Api(client) => (client, false),
     };
     let journal = Arc::new(Journal::new(options.mode));
     let settings = Settings {
@@ -189,7 +192,8 @@ pub async fn look(
     )?;
     let seen = options.seen;
     seen.listen(&context.registry);
-    let (objects, diagnostics) = with_converted(objects, &options.commit);
+    let (mut objects, diagnostics) = with_converted(objects, &options.commit);
+    let taken_for_live = is_from_files.then(|| take_for_live(&mut objects));
     for application in &objects.applications {
         context.applications.put(application);
     }
@@ -231,6 +235,7 @@ pub async fn look(
         policies,
         notes: journal.notes(),
         diagnostics,
+        taken_for_live: taken_for_live.unwrap_or_default(),
     })
 }
 
@@ -300,6 +305,30 @@ fn with_converted(
         }
     }
     (objects, diagnostics)
+}
+
+/// An Application as it stands in git has no status. That nothing is known of what it runs does not
+/// mean that it runs nothing; returns how many there are.
+fn take_for_live(objects: &mut Objects) -> usize {
+    let watched = objects.watches.iter().map(|watch| watch.spec.image.clone());
+    let policies = objects.policies.iter().flat_map(|it| &it.spec.images);
+    let named = policies.flat_map(|image| {
+        let kustomize = image.kustomize.as_ref().map(|it| it.name.clone());
+        image.image.clone().into_iter().chain(kustomize)
+    });
+    let images: Vec<String> = watched.chain(named).collect();
+    let unknown = objects.applications.iter_mut();
+    let mut count = 0;
+    for application in unknown.filter(|it| it.status.is_none()) {
+        count += 1;
+        application.status = Some(ApplicationStatus {
+            summary: Summary {
+                images: images.clone(),
+            },
+            ..ApplicationStatus::default()
+        });
+    }
+    count
 }
 
 /// Puts objects into a store, which is complete then.

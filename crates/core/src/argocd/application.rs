@@ -34,6 +34,8 @@ pub struct Source {
     pub block: Option<SourceType>,
     /// What Argo CD found it to be, from `status.sourceType` or `status.sourceTypes`.
     pub found: Option<SourceType>,
+    /// `kustomize.images`: `[name=]image[:tag][@digest]`.
+    pub kustomize_images: Vec<String>,
 }
 
 /// What renders a source into manifests.

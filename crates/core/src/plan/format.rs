@@ -1,7 +1,7 @@
 //! What a file says of an image, and the edits that make it say something else: one answer for
 //! each [`Format`].
 
-use super::target::{Format, Overrides};
+use super::target::{Format, Overrides, Target};
 use super::{ImageInput, ImageKeyError};
 use crate::image::{Candidate, Digest, Repository, Tag};
 use crate::policy::ranked;
@@ -271,6 +271,15 @@ pub(super) fn edits(
             Ok(Edits::ArgocdSource(values.map(variable).collect()))
         }
     }
+}
+
+/// What the Application's source overrides itself, but for the images of the policy.
+pub(super) fn repeated(target: &Target, images: &[ImageInput<'_>]) -> Edits {
+    let Format::ArgocdSource(Overrides::KustomizeImages) = target.format else {
+        return Edits::none(target.format);
+    };
+    let decided: Vec<&str> = images.iter().map(name_in_kustomization).collect();
+    Edits::ArgocdSource(argocd_source::repeated(&target.source_images, &decided))
 }
 
 /// What a marked value says of the version; a name says nothing.

@@ -314,6 +314,7 @@ fn place_all(images: &[ImageInput<'_>], file: &File<'_>, digests: &Digests, plan
         .any(|it| matches!(it.state, State::Change(_)))
     {
         edits.extend(beside);
+        edits.extend(format::repeated(target, images));
     }
     // Two targets may name one file: the second one's edits go on top of the first one's.
     let base = plan.files.get(file.path).map_or(content, Vec::as_slice);

@@ -20,6 +20,9 @@ pub struct Target {
     pub format: Format,
     /// The Application whose file it is, if it is one's.
     pub application: Option<Arc<Application>>,
+    /// What the Application's source says of kustomize's images itself, for an override file: its list
+    /// takes the place of the source's, so what is not repeated there is lost.
+    pub source_images: Vec<String>,
 }
 
 impl Target {

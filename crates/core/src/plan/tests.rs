@@ -123,6 +123,7 @@ fn target(format: Format, files: &[&str]) -> Target {
         folder: None,
         format,
         application: None,
+        source_images: Vec::new(),
     }
 }
 

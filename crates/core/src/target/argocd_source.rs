@@ -84,6 +84,27 @@ pub fn read_kustomize_image(file: &[u8], name: &str) -> Result<Option<Entry>, Ed
     }))
 }
 
+/// The edits that say of kustomize's images what `images` say (`[name=]image[:tag][@digest]`), without
+/// those that stand for one of `decided`, and those that say nothing.
+pub fn repeated(images: &[String], decided: &[&str]) -> Vec<OverrideEdit> {
+    let images = images.iter().map(|text| KustomizeImage::parse(text));
+    let is_other = |image: &KustomizeImage| {
+        let mut decided = decided.iter();
+        !decided.any(|name| same_image(name, image.matched_name()))
+    };
+    let edits = images.filter(is_other).map(|image| ImageEdit {
+        name: image.matched_name().to_owned(),
+        new_name: image.name.is_some().then(|| image.new_image.name.clone()),
+        new_tag: image.new_image.tag,
+        digest: image.new_image.digest,
+    });
+    let says_something = |edit: &ImageEdit| {
+        edit.new_name.is_some() || edit.new_tag.is_some() || edit.digest.is_some()
+    };
+    let edits = edits.filter(says_something);
+    edits.map(OverrideEdit::KustomizeImage).collect()
+}
+
 /// Writes overrides; `None` when the file says all of it already.
 pub fn edit(file: &[u8], edits: &[OverrideEdit]) -> Result<Option<Vec<u8>>, EditError> {
     for edit in edits {

@@ -163,3 +163,45 @@ fn an_image_runs_under_the_name_that_it_takes_the_place_of() {
     let both = ["web:9.0.0", "registry.example/app:1.1.0"];
     check(&image, kind, None, &both, "up to date", "");
 }
+
+/// Argo CD takes the file's list for the source's, so what the source says of other images is repeated.
+#[test]
+fn what_the_source_says_of_other_images_is_repeated_with_a_change() {
+    #[track_caller]
+    fn check(file: &str, source: &[&str], after: &str) {
+        let files = Files::from([(path("k.yaml"), Some(file.as_bytes()))]);
+        let target = Target {
+            source_images: source.iter().map(ToString::to_string).collect(),
+            ..target(
+                Format::ArgocdSource(Overrides::KustomizeImages),
+                &["k.yaml"],
+            )
+        };
+        let plan = decide(
+            &[app().input("app")],
+            &[target],
+            &files,
+            &BTreeMap::new(),
+            &Past::new(),
+        );
+        let written = plan.files.get(&path("k.yaml"));
+        let written = written.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert_eq!(written.unwrap_or_default(), after);
+    }
+    let old = "kustomize:\n  images:\n  - registry.example/app:1.0.0\n";
+    let new = "kustomize:\n  images:\n  - registry.example/app:1.1.0\n";
+    check(old, &[], new);
+    check(old, &["registry.example/app:0.9"], new);
+    check(
+        old,
+        &["side=registry.example/side:3", "db@sha256:aa", "bare"],
+        "kustomize:\n  images:\n  - registry.example/app:1.1.0\n  - side=registry.example/side:3\n  - db@sha256:aa\n",
+    );
+    check(
+        "kustomize:\n  images:\n  - registry.example/app:1.0.0\n  - side:2 # ours\n",
+        &["side:3"],
+        "kustomize:\n  images:\n  - registry.example/app:1.1.0\n  - side:3 # ours\n",
+    );
+    // Alone it is no reason to write.
+    check(new, &["side:3"], "");
+}
