@@ -74,6 +74,50 @@ async fn objects_are_suspended_and_resumed_without_a_change_of_their_specs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_its_spec_suspends_is_not_called_resumed() {
+    let scene = Scene::start().await;
+    let suspend = json!({"spec": {"suspend": true}});
+    scene
+        .world
+        .patch("ImageUpdatePolicy", "shop", suspend)
+        .await;
+    scene.world.policy_becomes("shop", "Suspended").await;
+    let ran = scene.run(&["resume", "shop"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("policy/shop: it stays suspended: its spec.suspend is true"),
+        "{ran:?}"
+    );
+    let ran = scene.run(&["explain", "policy", "shop"]);
+    let lines: Vec<&str> = ran.done().lines().collect();
+    assert_eq!(
+        lines[1],
+        "suspended  yes; nothing is written until it is resumed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_that_of_a_policy_or_refused() {
+    let scene = Scene::start().await;
+    scene.says(
+        &["pin", "policy/shop", "web=1.1.0"],
+        "policy/shop pins web=1.1.0\n",
+    );
+    scene.says(&["pin", "iup/shop", "web-"], "policy/shop pins nothing\n");
+    // A part of an address that the API server would take for something else.
+    for arguments in [
+        &["pin", "shop/status", "web=1.0.0"] as &[&str],
+        &["release", "shop/status"],
+        &["get", "watch/app"],
+    ] {
+        let ran = scene.run(arguments);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains("expected NAME of a policy"), "{ran:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_pinned_and_let_go() {
     let scene = Scene::start().await;
     scene.says(

@@ -90,3 +90,22 @@ async fn what_can_not_be_explained_is_told() {
         .await;
     check(&[&shop, "--no-user-credentials"], 1, "error: ");
 }
+
+/// What stands in the way stands beside what would be selected.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_not_there_is_told_with_its_image() {
+    let (world, _registry) = world().await;
+    let targets = json!([{"kustomization": {"path": "nope"}}]);
+    let patch = json!({"spec": {"writeBack": {"git": {"targets": targets}}}});
+    world.patch("ImageUpdatePolicy", "shop", patch).await;
+    let ran = run(&world, &["shop", "-n", &world.namespace]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let lines: Vec<&str> = ran.text().lines().collect();
+    assert_eq!(lines[0], "image    web", "{ran:?}");
+    assert!(
+        lines.iter().any(
+            |it| it.starts_with("status   Failed, TargetNotFound: nope holds no kustomization")
+        ),
+        "{ran:?}"
+    );
+}

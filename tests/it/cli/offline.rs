@@ -326,6 +326,51 @@ async fn annotated_applications_are_converted() {
     assert_eq!(author(), "Robot <own@example.org>");
 }
 
+/// As it stands in git an Application has no status, and nothing tells what it runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_without_a_status_is_taken_for_running_its_images() {
+    let scene = Scene::with_app().await;
+    scene.object(
+        "application",
+        &json!({
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": "shop"},
+            "spec": {"source": {
+                "repoURL": scene.git.url("env"), "path": "overlays/prod", "targetRevision": "main",
+            }},
+        }),
+    );
+    let mut image = web();
+    image["onlyLive"] = json!(true);
+    let mut policy = scene.policy("shop", &image);
+    policy["spec"]["applications"] = json!([{"name": "shop"}]);
+    policy["spec"]["writeBack"]["git"]["targets"] = json!([{"kustomization": {"path": "."}}]);
+    scene.object("policy", &policy);
+    let ran = scene.run(&["plan", "-f", "objects"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.text().contains("+  newTag: 1.1.0"), "{ran:?}");
+    assert!(
+        ran.stderr
+            .starts_with("warning: one Application has no status"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_not_there_is_a_failure() {
+    let scene = Scene::with_app().await;
+    let mut policy = scene.policy("shop", &web());
+    policy["spec"]["writeBack"]["git"]["targets"] = json!([{"kustomization": {"path": "nope"}}]);
+    scene.object("policy", &policy);
+    for command in ["plan", "apply"] {
+        let ran = scene.run(&[command, "-f", "objects"]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let said = "error: policy argocd/shop: web: nope holds no kustomization";
+        assert!(ran.stderr.contains(said), "{ran:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_of_an_application_are_planned_and_left_to_the_operator() {
     let scene = Scene::with_app().await;
