@@ -90,7 +90,7 @@ struct RepositorySecret {
 
 /// Argo CD's namespace could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("could not read {what} of Argo CD in namespace {namespace}")]
+#[error("could not read {what} of Argo CD in namespace {namespace}{}", way_out(.source))]
 pub struct ReadError {
     /// What was to be read.
     pub what: &'static str,
@@ -99,6 +99,15 @@ pub struct ReadError {
     /// What the API server said.
     #[source]
     pub source: RequestError,
+}
+
+/// The right is given to the operator by whoever installs it, and not without being asked.
+fn way_out(error: &RequestError) -> &'static str {
+    if error.code() == Some(403) {
+        " (the right comes with argocd.repositoryCredentials of the chart, or config/argocd-repositories)"
+    } else {
+        ""
+    }
 }
 
 impl Repositories {
